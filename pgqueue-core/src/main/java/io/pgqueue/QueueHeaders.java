@@ -1,0 +1,50 @@
+package io.pgqueue;
+
+/**
+ * Names of message headers. Handlers read them with
+ * {@link org.springframework.messaging.handler.annotation.Header @Header}. Names with the
+ * prefix {@value #PREFIX} are set by the library and refused by a send.
+ */
+public final class QueueHeaders {
+
+	/**
+	 * Prefix of every header that the library sets.
+	 */
+	public static final String PREFIX = "pgqueue_";
+
+	/**
+	 * Identity of the message for life, a {@link Long}.
+	 */
+	public static final String ID = PREFIX + "id";
+
+	/**
+	 * Name of the queue, a {@link String}.
+	 */
+	public static final String QUEUE = PREFIX + "queue";
+
+	/**
+	 * Name of the subscription that the handler reads for, a {@link String}.
+	 */
+	public static final String SUBSCRIPTION = PREFIX + "subscription";
+
+	/**
+	 * Number of this delivery, an {@link Integer} that starts at 1.
+	 */
+	public static final String ATTEMPT = PREFIX + "attempt";
+
+	/**
+	 * When the message was sent by the clock of the database, an
+	 * {@link java.time.Instant}.
+	 */
+	public static final String ENQUEUED_AT = PREFIX + "enqueued_at";
+
+	/**
+	 * Media type of the payload, a {@link String}. Absent for JSON,
+	 * {@code application/octet-stream} for {@code byte[]}.
+	 */
+	public static final String CONTENT_TYPE = "content-type";
+
+	private QueueHeaders() {
+	}
+
+}

@@ -1,0 +1,136 @@
+package io.pgqueue.annotation;
+
+import java.lang.reflect.Method;
+import java.util.List;
+import java.util.function.Function;
+
+import io.pgqueue.InvalidConfigurationException;
+import io.pgqueue.Queue;
+import io.pgqueue.listener.ContainerOptions;
+import io.pgqueue.listener.HandlerMethodInvoker;
+import io.pgqueue.listener.QueueListenerRegistry;
+import io.pgqueue.listener.QueueMessageArgumentResolver;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.json.JsonMapper;
+
+import org.springframework.aop.support.AopUtils;
+import org.springframework.beans.factory.config.BeanExpressionContext;
+import org.springframework.beans.factory.config.BeanExpressionResolver;
+import org.springframework.beans.factory.config.ConfigurableBeanFactory;
+import org.springframework.format.datetime.standard.DurationFormatterUtils;
+import org.springframework.messaging.converter.MessageConverter;
+import org.springframework.messaging.handler.annotation.support.DefaultMessageHandlerMethodFactory;
+import org.springframework.util.StringUtils;
+
+/**
+ * Turns a {@link QueueListener @QueueListener} method into a registered container.
+ */
+public final class QueueListenerRegistrar {
+
+	private final QueueListenerRegistry registry;
+
+	private final QueueListenerDefaults defaults;
+
+	private final MessageConverter converter;
+
+	private final JsonMapper jsonMapper;
+
+	private final ConfigurableBeanFactory beanFactory;
+
+	private final DefaultMessageHandlerMethodFactory methodFactory = new DefaultMessageHandlerMethodFactory();
+
+	/**
+	 * Creates a registrar.
+	 * @param registry gets the containers
+	 * @param defaults what is configured for all listeners or for one queue
+	 * @param converter reads payloads
+	 * @param jsonMapper reads headers
+	 * @param beanFactory resolves placeholders and expressions
+	 */
+	public QueueListenerRegistrar(QueueListenerRegistry registry, QueueListenerDefaults defaults,
+			MessageConverter converter, JsonMapper jsonMapper, ConfigurableBeanFactory beanFactory) {
+		this.registry = registry;
+		this.defaults = defaults;
+		this.converter = converter;
+		this.jsonMapper = jsonMapper;
+		this.beanFactory = beanFactory;
+		this.methodFactory.setBeanFactory(beanFactory);
+		this.methodFactory.setMessageConverter(converter);
+		this.methodFactory.setCustomArgumentResolvers(List.of(new QueueMessageArgumentResolver()));
+		this.methodFactory.afterPropertiesSet();
+	}
+
+	/**
+	 * Registers a container.
+	 * @param bean the bean, possibly a proxy
+	 * @param beanName its name
+	 * @param method the method as it is declared
+	 * @param listener its annotation
+	 * @throws InvalidConfigurationException if the annotation or the method cannot work
+	 */
+	public void register(Object bean, String beanName, Method method, QueueListener listener) {
+		String where = "@QueueListener " + method.getDeclaringClass().getSimpleName() + "." + method.getName();
+		Method invocable = invocable(bean, method, where);
+		String queue = Queue.requireValidName(resolve(listener.queue(), where + ", queue"));
+		String id = resolve(listener.id(), where + ", id");
+		ContainerOptions.Builder options = ContainerOptions
+			.builder(StringUtils.hasText(id) ? id : beanName + "." + method.getName(), queue);
+		this.defaults.apply(queue, options);
+		set(listener.concurrency(), where + ", concurrency", Integer::valueOf, options::concurrency);
+		set(listener.batchSize(), where + ", batchSize", Integer::valueOf, options::batchSize);
+		set(listener.pollInterval(), where + ", pollInterval", DurationFormatterUtils::detectAndParse,
+				options::pollInterval);
+		set(listener.autoStartup(), where + ", autoStartup", QueueListenerRegistrar::toBoolean, options::autoStartup);
+		this.registry.register(options.build(),
+				new HandlerMethodInvoker(bean, invocable, this.methodFactory, this.converter, this.jsonMapper));
+	}
+
+	private static Method invocable(Object bean, Method method, String where) {
+		try {
+			return AopUtils.selectInvocableMethod(method, bean.getClass());
+		}
+		catch (IllegalStateException ex) {
+			throw new InvalidConfigurationException(where + " cannot be invoked: " + ex.getMessage(), ex);
+		}
+	}
+
+	private <T> void set(String attribute, String where, Function<String, T> parser, Function<T, ?> setter) {
+		String value = resolve(attribute, where);
+		if (!StringUtils.hasText(value)) {
+			return;
+		}
+		try {
+			setter.apply(parser.apply(value.trim()));
+		}
+		catch (IllegalArgumentException ex) {
+			throw new InvalidConfigurationException(
+					where + " is '" + value + "', which is not valid: " + ex.getMessage(), ex);
+		}
+	}
+
+	private String resolve(String attribute, String where) {
+		try {
+			String embedded = this.beanFactory.resolveEmbeddedValue(attribute);
+			BeanExpressionResolver expressions = this.beanFactory.getBeanExpressionResolver();
+			Object value = (expressions != null)
+					? expressions.evaluate(embedded, new BeanExpressionContext(this.beanFactory, null)) : embedded;
+			return toText(value);
+		}
+		catch (RuntimeException ex) {
+			throw new InvalidConfigurationException(where + " cannot be resolved: " + ex.getMessage(), ex);
+		}
+	}
+
+	private static String toText(@Nullable Object value) {
+		return (value != null) ? value.toString() : "";
+	}
+
+	private static boolean toBoolean(String value) {
+		return switch (value) {
+			case "true" -> true;
+			case "false" -> false;
+			default -> throw new IllegalArgumentException("it must be true or false");
+		};
+	}
+
+}

@@ -1,0 +1,7 @@
+/**
+ * Finding {@code @QueueListener} methods.
+ */
+@NullMarked
+package io.pgqueue.annotation;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,218 @@
+package io.pgqueue.engine;
+
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+
+import javax.sql.DataSource;
+
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.UncategorizedSQLException;
+import org.springframework.jdbc.datasource.ConnectionHolder;
+import org.springframework.jdbc.datasource.DataSourceUtils;
+import org.springframework.jdbc.datasource.TransactionAwareDataSourceProxy;
+import org.springframework.jdbc.support.SQLExceptionSubclassTranslator;
+import org.springframework.jdbc.support.SQLExceptionTranslator;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
+
+/**
+ * Runs single statements against one schema: in the caller's transaction, or in a
+ * transaction of their own. Every statement calls one SQL function; names from users are
+ * bind values.
+ */
+public final class Database {
+
+	private static final String WRONG_ISOLATION = "PGQ01";
+
+	private static final String WORKER_GONE = "PGQ02";
+
+	private final DataSource dataSource;
+
+	private final String schema;
+
+	private final SQLExceptionTranslator translator = new SQLExceptionSubclassTranslator();
+
+	private volatile boolean explicitIsolation;
+
+	/**
+	 * Creates an access to one schema.
+	 * @param dataSource where connections come from
+	 * @param schema name of the schema, unquoted
+	 */
+	public Database(DataSource dataSource, String schema) {
+		this.dataSource = (dataSource instanceof TransactionAwareDataSourceProxy proxy
+				&& proxy.getTargetDataSource() != null) ? proxy.getTargetDataSource() : dataSource;
+		this.schema = quote(schema);
+	}
+
+	/**
+	 * Quotes an identifier.
+	 * @param identifier the identifier as the user wrote it
+	 * @return the identifier as SQL needs it
+	 */
+	public static String quote(String identifier) {
+		return "\"" + identifier.replace("\"", "\"\"") + "\"";
+	}
+
+	/**
+	 * Returns where connections come from, to recognise transactions on it.
+	 * @return the DataSource
+	 */
+	public DataSource dataSource() {
+		return this.dataSource;
+	}
+
+	String function(String call) {
+		return "SELECT * FROM " + this.schema + "." + call;
+	}
+
+	/**
+	 * Tells whether Spring has bound a transaction on this DataSource to the thread. One
+	 * on another DataSource, or a scope without a transaction, does not count.
+	 * @return whether there is one
+	 */
+	public boolean inTransaction() {
+		if (!TransactionSynchronizationManager.isActualTransactionActive()) {
+			return false;
+		}
+		ConnectionHolder holder = (ConnectionHolder) TransactionSynchronizationManager.getResource(this.dataSource);
+		try {
+			return holder != null && !holder.getConnection().getAutoCommit();
+		}
+		catch (SQLException ex) {
+			throw translate("autocommit", ex);
+		}
+	}
+
+	/**
+	 * Runs a statement in the transaction that Spring has bound to the DataSource, or
+	 * else commits it by itself.
+	 */
+	<T> T joined(String sql, Parameters parameters, Reader<T> reader) {
+		if (!inTransaction()) {
+			try (Connection connection = this.dataSource.getConnection()) {
+				return autocommit(connection, sql, parameters, reader);
+			}
+			catch (SQLException ex) {
+				throw translate(sql, ex);
+			}
+		}
+		Connection connection = DataSourceUtils.getConnection(this.dataSource);
+		try {
+			return query(connection, sql, parameters, reader);
+		}
+		catch (SQLException ex) {
+			throw translate(sql, ex);
+		}
+		finally {
+			DataSourceUtils.releaseConnection(connection, this.dataSource);
+		}
+	}
+
+	/**
+	 * Runs a statement in a transaction of its own, at READ COMMITTED, in one round trip.
+	 */
+	<T> T alone(String sql, Parameters parameters, Reader<T> reader) {
+		try (Connection connection = this.dataSource.getConnection()) {
+			return alone(connection, sql, parameters, reader);
+		}
+		catch (SQLException ex) {
+			throw translate(sql, ex);
+		}
+	}
+
+	<T> T alone(Connection connection, String sql, Parameters parameters, Reader<T> reader) throws SQLException {
+		if (!this.explicitIsolation) {
+			try {
+				return autocommit(connection, sql, parameters, reader);
+			}
+			catch (SQLException ex) {
+				if (!WRONG_ISOLATION.equals(ex.getSQLState())) {
+					throw ex;
+				}
+				// The database, the role or the pool sets another level by default.
+				this.explicitIsolation = true;
+			}
+		}
+		String framed = "BEGIN ISOLATION LEVEL READ COMMITTED; " + sql + "; COMMIT";
+		return autocommit(connection, framed, parameters, reader);
+	}
+
+	RuntimeException translate(String sql, SQLException ex) {
+		if (WORKER_GONE.equals(ex.getSQLState())) {
+			return new WorkerGoneException(ex);
+		}
+		DataAccessException translated = this.translator.translate("pgqueue", sql, ex);
+		return (translated != null) ? translated : new UncategorizedSQLException("pgqueue", sql, ex);
+	}
+
+	private <T> T autocommit(Connection connection, String sql, Parameters parameters, Reader<T> reader)
+			throws SQLException {
+		boolean auto = connection.getAutoCommit();
+		if (!auto) {
+			connection.setAutoCommit(true);
+		}
+		try {
+			return query(connection, sql, parameters, reader);
+		}
+		catch (SQLException ex) {
+			if (sql.startsWith("BEGIN")) {
+				rollback(connection, ex);
+			}
+			throw ex;
+		}
+		finally {
+			if (!auto && !connection.isClosed()) {
+				connection.setAutoCommit(false);
+			}
+		}
+	}
+
+	private static void rollback(Connection connection, SQLException failure) {
+		try (Statement statement = connection.createStatement()) {
+			statement.execute("ROLLBACK");
+		}
+		catch (SQLException ex) {
+			failure.addSuppressed(ex);
+		}
+	}
+
+	private static <T> T query(Connection connection, String sql, Parameters parameters, Reader<T> reader)
+			throws SQLException {
+		try (PreparedStatement statement = connection.prepareStatement(sql)) {
+			parameters.set(statement);
+			boolean rows = statement.execute();
+			while (!rows) {
+				rows = statement.getMoreResults();
+			}
+			try (ResultSet results = statement.getResultSet()) {
+				return reader.read(results);
+			}
+		}
+	}
+
+	/**
+	 * Sets the parameters of a statement.
+	 */
+	@FunctionalInterface
+	interface Parameters {
+
+		void set(PreparedStatement statement) throws SQLException;
+
+	}
+
+	/**
+	 * Reads the rows of a result.
+	 *
+	 * @param <T> what is made of them
+	 */
+	@FunctionalInterface
+	interface Reader<T> {
+
+		T read(ResultSet results) throws SQLException;
+
+	}
+
+}

@@ -1,0 +1,26 @@
+package io.pgqueue.engine;
+
+import java.util.List;
+
+/**
+ * The SQL functions that this release calls: an application that must not, or need not,
+ * migrate the schema checks that each of them exists.
+ */
+public final class EngineFunctions {
+
+	/**
+	 * The functions with the types of their arguments.
+	 */
+	public static final List<String> SIGNATURES = List.of("send_batch(text,text[],text[])", "declare_queue(text)",
+			"subscribe(integer,text,boolean)", "queue_names()",
+			"claim(bigint,bigint,integer,integer,integer,bigint,timestamptz)",
+			"settle_alone(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
+			"retry(bigint,bigint[],bigint[],bigint[],integer[],text[],text[])",
+			"bury(bigint,bigint[],bigint[],integer[],text[],text[])", "register_worker(text)", "beat(bigint)",
+			"holders(bigint)", "declare_dead(bigint,timestamptz)", "recover(bigint,integer)", "sign_off(bigint)",
+			"dead_letters(text,integer)");
+
+	private EngineFunctions() {
+	}
+
+}

@@ -1,0 +1,178 @@
+package io.pgqueue.engine;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.List;
+
+import javax.sql.DataSource;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Registration, signs of life and recovery, on one connection outside the pool, so that a
+ * pool that is busy or exhausted cannot make a living worker look dead. To be used by one
+ * thread.
+ */
+public final class Workers implements AutoCloseable {
+
+	private static final int LEASES_PER_RECOVERY = 20;
+
+	private final DataSource direct;
+
+	private final Database database;
+
+	private final String register;
+
+	private final String beat;
+
+	private final String holders;
+
+	private final String declareDead;
+
+	private final String recover;
+
+	private final String signOff;
+
+	private @Nullable Connection connection;
+
+	/**
+	 * Creates an access to the workers.
+	 * @param direct opens a new connection at each call
+	 * @param schema name of the schema, unquoted
+	 */
+	public Workers(DataSource direct, String schema) {
+		this.direct = direct;
+		this.database = new Database(direct, schema);
+		this.register = this.database.function("register_worker(?)");
+		this.beat = this.database.function("beat(?)");
+		this.holders = this.database.function("holders(?)");
+		this.declareDead = this.database.function("declare_dead(?, ?)");
+		this.recover = this.database.function("recover(?, ?)");
+		this.signOff = this.database.function("sign_off(?)");
+	}
+
+	/**
+	 * Registers a new incarnation of this process.
+	 * @param instance name of the process, for people
+	 * @return its number
+	 */
+	public long register(String instance) {
+		return call(this.register, (statement) -> statement.setString(1, instance), (results) -> {
+			results.next();
+			return results.getLong(1);
+		});
+	}
+
+	/**
+	 * Gives a sign of life.
+	 * @param worker number of the worker
+	 * @return false if it was declared dead
+	 */
+	public boolean beat(long worker) {
+		return call(this.beat, (statement) -> statement.setLong(1, worker), (results) -> {
+			results.next();
+			return results.getBoolean(1);
+		});
+	}
+
+	/**
+	 * Lists the other workers that hold messages.
+	 * @param worker number of the worker that asks
+	 * @return the others
+	 */
+	public List<Holder> holders(long worker) {
+		return call(this.holders, (statement) -> statement.setLong(1, worker), (results) -> {
+			List<Holder> found = new ArrayList<>();
+			while (results.next()) {
+				found.add(new Holder(results.getLong(1), results.getObject(2, OffsetDateTime.class),
+						results.getBoolean(3)));
+			}
+			return found;
+		});
+	}
+
+	/**
+	 * Declares a worker dead unless it has given a sign of life in the meantime.
+	 * @param holder the worker as it was last seen
+	 * @return whether it is dead now by this call
+	 */
+	public boolean declareDead(Holder holder) {
+		return call(this.declareDead, (statement) -> {
+			statement.setLong(1, holder.worker());
+			statement.setObject(2, holder.beatAt());
+		}, (results) -> {
+			results.next();
+			return results.getBoolean(1);
+		});
+	}
+
+	/**
+	 * Takes messages from a dead worker, a bounded number at a time.
+	 * @param worker number of the dead worker
+	 * @return how many were taken; call again until 0
+	 */
+	public int recover(long worker) {
+		return call(this.recover, (statement) -> {
+			statement.setLong(1, worker);
+			statement.setInt(2, LEASES_PER_RECOVERY);
+		}, (results) -> {
+			results.next();
+			return results.getInt(1);
+		});
+	}
+
+	/**
+	 * Signs a worker off.
+	 * @param worker number of the worker
+	 */
+	public void signOff(long worker) {
+		call(this.signOff, (statement) -> statement.setLong(1, worker), (results) -> true);
+	}
+
+	@Override
+	public void close() {
+		Connection open = this.connection;
+		this.connection = null;
+		if (open != null) {
+			try {
+				open.close();
+			}
+			catch (SQLException ex) {
+				throw this.database.translate("close", ex);
+			}
+		}
+	}
+
+	private <T> T call(String sql, Database.Parameters parameters, Database.Reader<T> reader) {
+		try {
+			Connection open = this.connection;
+			if (open == null) {
+				open = this.direct.getConnection();
+				this.connection = open;
+			}
+			return this.database.alone(open, sql, parameters, reader);
+		}
+		catch (SQLException ex) {
+			try {
+				close();
+			}
+			catch (RuntimeException closing) {
+				ex.addSuppressed(closing);
+			}
+			throw this.database.translate(sql, ex);
+		}
+	}
+
+	/**
+	 * A worker that holds messages.
+	 *
+	 * @param worker number of the worker
+	 * @param beatAt its last sign of life
+	 * @param dead whether it was declared dead
+	 */
+	public record Holder(long worker, OffsetDateTime beatAt, boolean dead) {
+	}
+
+}

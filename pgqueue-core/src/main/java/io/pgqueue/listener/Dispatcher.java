@@ -1,0 +1,160 @@
+package io.pgqueue.listener;
+
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.Executor;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Between the thread that claims and the threads that handle: a bounded buffer of units
+ * of work, and at most {@code concurrency} runners that empty it.
+ * <p>
+ * How much may be claimed ahead follows the measured handling time, so that the buffer
+ * holds about {@link #AHEAD} of work: slow handlers claim only what they can start at
+ * once, and hide nothing from other nodes.
+ */
+final class Dispatcher {
+
+	static final Duration AHEAD = Duration.ofMillis(100);
+
+	private static final Logger logger = LoggerFactory.getLogger(Dispatcher.class);
+
+	/**
+	 * Weight of the newest measurement in the running average.
+	 */
+	private static final double NEWEST = 0.2;
+
+	private final int concurrency;
+
+	private final int mostAhead;
+
+	private final Executor executor;
+
+	private final MessageProcessor processor;
+
+	private final Deque<List<Delivery>> buffer = new ArrayDeque<>();
+
+	private final Set<Thread> runners = new HashSet<>();
+
+	private int starting;
+
+	private boolean stopped;
+
+	private double nanosPerUnit = Double.POSITIVE_INFINITY;
+
+	Dispatcher(int concurrency, int mostAhead, Executor executor, MessageProcessor processor) {
+		this.concurrency = concurrency;
+		this.mostAhead = mostAhead;
+		this.executor = executor;
+		this.processor = processor;
+	}
+
+	/**
+	 * Waits until units may be claimed and returns how many. Waits for the buffer to be
+	 * half empty, so that claims are few and large.
+	 * @return how many; 0 after a stop
+	 */
+	synchronized int awaitRoom() throws InterruptedException {
+		while (!this.stopped) {
+			int ahead = ahead();
+			int free = this.concurrency - this.runners.size() - this.starting;
+			if (this.buffer.size() <= ahead / 2 && free + ahead - this.buffer.size() > 0) {
+				return free + ahead - this.buffer.size();
+			}
+			wait();
+		}
+		return 0;
+	}
+
+	private int ahead() {
+		return (int) Math.min(this.mostAhead, this.concurrency * AHEAD.toNanos() / this.nanosPerUnit);
+	}
+
+	synchronized void add(List<List<Delivery>> units) {
+		this.buffer.addAll(units);
+		while (this.runners.size() + this.starting < this.concurrency && this.starting < this.buffer.size()) {
+			this.starting++;
+			this.executor.execute(this::run);
+		}
+	}
+
+	private void run() {
+		Thread thread = Thread.currentThread();
+		synchronized (this) {
+			this.starting--;
+			this.runners.add(thread);
+		}
+		List<Delivery> unit = next(thread);
+		while (unit != null) {
+			long started = System.nanoTime();
+			try {
+				this.processor.process(unit);
+			}
+			catch (InterruptedException ex) {
+				thread.interrupt();
+			}
+			catch (RuntimeException | Error ex) {
+				logger.error("Unexpected failure outside a handler: its messages stay leased until this process ends",
+						ex);
+			}
+			measure(System.nanoTime() - started);
+			unit = next(thread);
+		}
+	}
+
+	/**
+	 * Returns the next unit for a runner, or null when there is none and the runner ends.
+	 */
+	private synchronized List<Delivery> next(Thread runner) {
+		List<Delivery> unit = this.buffer.poll();
+		if (unit == null) {
+			this.runners.remove(runner);
+		}
+		notifyAll();
+		return unit;
+	}
+
+	private synchronized void measure(long nanos) {
+		this.nanosPerUnit = Double.isInfinite(this.nanosPerUnit) ? Math.max(nanos, 1)
+				: this.nanosPerUnit * (1 - NEWEST) + nanos * NEWEST;
+	}
+
+	/**
+	 * Ends {@link #awaitRoom()} and returns the units that were not started.
+	 */
+	synchronized List<List<Delivery>> stop() {
+		this.stopped = true;
+		List<List<Delivery>> unstarted = new ArrayList<>(this.buffer);
+		this.buffer.clear();
+		notifyAll();
+		return unstarted;
+	}
+
+	/**
+	 * Waits until no handler runs.
+	 * @return whether that is so
+	 */
+	synchronized boolean awaitIdle(Duration limit) throws InterruptedException {
+		long deadline = System.nanoTime() + limit.toNanos();
+		while (!this.runners.isEmpty() || this.starting > 0) {
+			long left = (deadline - System.nanoTime()) / 1_000_000;
+			if (left <= 0) {
+				return false;
+			}
+			wait(left);
+		}
+		return true;
+	}
+
+	synchronized void interruptRunners() {
+		this.runners.forEach(Thread::interrupt);
+	}
+
+}

@@ -1,0 +1,72 @@
+package io.pgqueue.listener;
+
+import java.lang.reflect.Method;
+import java.util.Collection;
+import java.util.List;
+
+import io.pgqueue.InvalidConfigurationException;
+import io.pgqueue.QueueMessage;
+import org.jspecify.annotations.Nullable;
+
+import org.springframework.core.MethodParameter;
+import org.springframework.core.ResolvableType;
+import org.springframework.messaging.Message;
+import org.springframework.messaging.MessageHeaders;
+import org.springframework.messaging.handler.annotation.Header;
+import org.springframework.messaging.handler.annotation.Headers;
+
+/**
+ * What a handler method takes.
+ *
+ * @param batch whether it takes a list
+ * @param form what it takes, or what the elements of the list are
+ * @param payload type of the payload, or null if the method does not look at it
+ */
+record HandlerSignature(boolean batch, Form form, @Nullable ResolvableType payload) {
+
+	static HandlerSignature of(Class<?> beanClass, Method method) {
+		HandlerSignature found = null;
+		for (int i = 0; i < method.getParameterCount(); i++) {
+			MethodParameter parameter = new MethodParameter(method, i).withContainingClass(beanClass);
+			if (!takesPayload(parameter)) {
+				continue;
+			}
+			if (found != null) {
+				throw new InvalidConfigurationException("Listener method " + method
+						+ " has two parameters for the payload: annotate all but one with @Header or @Headers");
+			}
+			found = of(ResolvableType.forMethodParameter(parameter));
+		}
+		return (found != null) ? found : new HandlerSignature(false, Form.PAYLOAD, null);
+	}
+
+	private static HandlerSignature of(ResolvableType type) {
+		Class<?> raw = type.toClass();
+		if (raw == List.class || raw == Collection.class) {
+			HandlerSignature element = of(type.getGeneric());
+			return new HandlerSignature(true, element.form(), element.payload());
+		}
+		if (QueueMessage.class == raw) {
+			return new HandlerSignature(false, Form.QUEUE_MESSAGE, type.getGeneric());
+		}
+		if (Message.class.isAssignableFrom(raw)) {
+			return new HandlerSignature(false, Form.MESSAGE, type.getGeneric());
+		}
+		return new HandlerSignature(false, Form.PAYLOAD, type);
+	}
+
+	private static boolean takesPayload(MethodParameter parameter) {
+		return !parameter.hasParameterAnnotation(Header.class) && !parameter.hasParameterAnnotation(Headers.class)
+				&& !MessageHeaders.class.isAssignableFrom(parameter.getParameterType());
+	}
+
+	/**
+	 * How a message is handed over.
+	 */
+	enum Form {
+
+		PAYLOAD, MESSAGE, QUEUE_MESSAGE
+
+	}
+
+}

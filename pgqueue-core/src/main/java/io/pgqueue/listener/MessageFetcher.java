@@ -1,0 +1,180 @@
+package io.pgqueue.listener;
+
+import java.time.Duration;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+
+import io.pgqueue.engine.ClaimedMessage;
+import io.pgqueue.engine.Leases;
+import io.pgqueue.engine.Leases.Claim;
+import io.pgqueue.engine.Leases.ClaimRequest;
+import io.pgqueue.engine.Queues.DeclaredQueue;
+import io.pgqueue.engine.WorkerGoneException;
+import io.pgqueue.wakeup.WakeUp;
+import io.pgqueue.worker.Incarnation;
+import io.pgqueue.worker.QueueWorker;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Claims for one container: wait for room, claim, hand over, wait for a reason to look
+ * again. Knows nothing about what becomes of the messages.
+ */
+final class MessageFetcher implements Runnable {
+
+	private static final Logger logger = LoggerFactory.getLogger(MessageFetcher.class);
+
+	private static final long CLAIM_BYTES = 16L * 1024 * 1024;
+
+	private static final long FULL_LOOK_NANOS = Duration.ofSeconds(30).toNanos();
+
+	private static final Duration REGISTRATION_LIMIT = Duration.ofSeconds(1);
+
+	private final ContainerOptions options;
+
+	private final boolean batch;
+
+	private final DeclaredQueue queue;
+
+	private final Leases leases;
+
+	private final QueueWorker worker;
+
+	private final Dispatcher dispatcher;
+
+	private final WakeUp wakeUp;
+
+	private OffsetDateTime dueFrom = OffsetDateTime.MIN;
+
+	private long lastFullLook = System.nanoTime();
+
+	private int failures;
+
+	private volatile boolean running = true;
+
+	private volatile long lastPoll;
+
+	MessageFetcher(ContainerOptions options, boolean batch, DeclaredQueue queue, Leases leases, QueueWorker worker,
+			Dispatcher dispatcher, WakeUp wakeUp) {
+		this.options = options;
+		this.batch = batch;
+		this.queue = queue;
+		this.leases = leases;
+		this.worker = worker;
+		this.dispatcher = dispatcher;
+		this.wakeUp = wakeUp;
+	}
+
+	@Override
+	public void run() {
+		try {
+			while (this.running) {
+				int room = this.dispatcher.awaitRoom();
+				if (room > 0) {
+					this.wakeUp.await(fetch(room));
+				}
+			}
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+		}
+	}
+
+	void stop() {
+		this.running = false;
+		this.wakeUp.signal();
+	}
+
+	/**
+	 * Returns when the queue was last looked at with success, as monotonic time; 0 if
+	 * never.
+	 */
+	long lastPoll() {
+		return this.lastPoll;
+	}
+
+	/**
+	 * Claims once and returns how long to wait before the next claim unless woken.
+	 */
+	private Duration fetch(int room) throws InterruptedException {
+		Incarnation incarnation = this.worker.await(REGISTRATION_LIMIT);
+		if (incarnation == null) {
+			return Duration.ZERO;
+		}
+		try {
+			int limit = this.batch ? this.options.batchSize() : Math.min(room, this.options.batchSize());
+			Claim claim = claim(incarnation, limit);
+			this.lastPoll = System.nanoTime();
+			this.failures = 0;
+			return pause(claim, limit);
+		}
+		catch (WorkerGoneException ex) {
+			this.worker.reportGone(incarnation);
+			return Duration.ZERO;
+		}
+		catch (RuntimeException ex) {
+			return backoff(ex);
+		}
+	}
+
+	private Claim claim(Incarnation incarnation, int limit) {
+		long now = System.nanoTime();
+		if (now - this.lastFullLook >= FULL_LOOK_NANOS) {
+			this.lastFullLook = now;
+			this.dueFrom = OffsetDateTime.MIN;
+		}
+		long number = incarnation.nextLease();
+		Claim claim = this.leases.claim(new ClaimRequest(incarnation.worker(), number, this.queue.queueId(),
+				this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom));
+		this.dueFrom = claim.dueFrom();
+		if (!claim.messages().isEmpty()) {
+			incarnation.hold(claim.messages().size());
+			this.dispatcher.add(units(claim.messages(), new Lease(incarnation, number, logged(claim.messages()))));
+		}
+		return claim;
+	}
+
+	private static int logged(List<ClaimedMessage> messages) {
+		int count = 0;
+		for (ClaimedMessage message : messages) {
+			if (!message.redelivered()) {
+				count++;
+			}
+		}
+		return count;
+	}
+
+	private List<List<Delivery>> units(List<ClaimedMessage> messages, Lease lease) {
+		List<Delivery> deliveries = new ArrayList<>(messages.size());
+		for (ClaimedMessage message : messages) {
+			deliveries.add(new Delivery(message, lease, this.options));
+		}
+		return this.batch ? List.of(deliveries) : deliveries.stream().map(List::of).toList();
+	}
+
+	private Duration pause(Claim claim, int limit) {
+		if (claim.messages().size() >= limit) {
+			return Duration.ZERO;
+		}
+		if (claim.busy()) {
+			return Duration.ofNanos(ThreadLocalRandom.current().nextLong(1_000_000, 5_000_000));
+		}
+		Duration poll = this.options.pollInterval();
+		if (claim.nextDueMicros() == null) {
+			return poll;
+		}
+		Duration due = Duration.ofNanos(claim.nextDueMicros() * 1_000);
+		return (due.compareTo(poll) < 0) ? due : poll;
+	}
+
+	private Duration backoff(RuntimeException ex) {
+		if (this.failures++ == 0) {
+			logger.warn("Queue '{}' cannot be read, trying again: {}", this.options.queue(), ex.toString());
+		}
+		long most = Math.min(100L << Math.min(this.failures, 6), 5_000);
+		return Duration.ofMillis(ThreadLocalRandom.current().nextLong(most / 2, most));
+	}
+
+}

@@ -1,0 +1,177 @@
+package io.pgqueue.listener;
+
+import java.time.Duration;
+import java.util.List;
+
+import io.pgqueue.QueueEventListener;
+import io.pgqueue.engine.Leases;
+import io.pgqueue.engine.Queues.DeclaredQueue;
+import io.pgqueue.wakeup.WakeUp;
+import io.pgqueue.wakeup.WakeUps;
+import io.pgqueue.worker.QueueWorker;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+import org.springframework.context.Lifecycle;
+import org.springframework.core.task.SimpleAsyncTaskExecutor;
+
+/**
+ * Receives the messages of one queue for one handler. Made by a
+ * {@link QueueListenerRegistry}; applications ask the registry for it to stop and start
+ * it at run time. Thread-safe.
+ */
+public final class QueueListenerContainer implements Lifecycle {
+
+	private static final Logger logger = LoggerFactory.getLogger(QueueListenerContainer.class);
+
+	private static final Duration INTERRUPTED_LIMIT = Duration.ofSeconds(2);
+
+	private final ContainerOptions options;
+
+	private final HandlerMethodInvoker handler;
+
+	private final DeclaredQueue queue;
+
+	private final Collaborators collaborators;
+
+	private @Nullable Running running;
+
+	QueueListenerContainer(ContainerOptions options, HandlerMethodInvoker handler, DeclaredQueue queue,
+			Collaborators collaborators) {
+		this.options = options;
+		this.handler = handler;
+		this.queue = queue;
+		this.collaborators = collaborators;
+	}
+
+	/**
+	 * Returns how the container works.
+	 * @return the options
+	 */
+	public ContainerOptions options() {
+		return this.options;
+	}
+
+	/**
+	 * Starts to claim and handle messages. Does nothing if the container runs.
+	 */
+	@Override
+	public synchronized void start() {
+		if (this.running == null) {
+			this.running = new Running();
+		}
+	}
+
+	/**
+	 * Stops: claims no more, hands back at once what was not started, lets handlers
+	 * finish for {@link ContainerOptions#shutdownTimeout()}, then interrupts them.
+	 */
+	@Override
+	public synchronized void stop() {
+		Running stopping = this.running;
+		if (stopping == null) {
+			return;
+		}
+		try {
+			stopping.stop();
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+		}
+		this.running = null;
+	}
+
+	@Override
+	public synchronized boolean isRunning() {
+		return this.running != null;
+	}
+
+	/**
+	 * Returns how long ago the queue was last looked at with success.
+	 * @return the time, or null if the container does not run or has not looked yet
+	 */
+	public synchronized @Nullable Duration sinceLastPoll() {
+		long last = (this.running != null) ? this.running.fetcher.lastPoll() : 0;
+		return (last != 0) ? Duration.ofNanos(System.nanoTime() - last) : null;
+	}
+
+	/**
+	 * What all containers of an application share.
+	 *
+	 * @param leases claims and settles
+	 * @param worker this process
+	 * @param settler writes outcomes
+	 * @param wakeUps signals that there may be something new
+	 * @param events is told what happens
+	 */
+	record Collaborators(Leases leases, QueueWorker worker, Settler settler, WakeUps wakeUps,
+			QueueEventListener events) {
+	}
+
+	/**
+	 * Threads and state from one start to the next stop.
+	 */
+	private final class Running {
+
+		private final WakeUp wakeUp = new WakeUp();
+
+		private final MessageProcessor processor;
+
+		private final Dispatcher dispatcher;
+
+		private final MessageFetcher fetcher;
+
+		private final Thread fetcherThread;
+
+		private final SimpleAsyncTaskExecutor executor;
+
+		Running() {
+			ContainerOptions options = QueueListenerContainer.this.options;
+			Collaborators shared = QueueListenerContainer.this.collaborators;
+			HandlerMethodInvoker handler = QueueListenerContainer.this.handler;
+			this.executor = new SimpleAsyncTaskExecutor("pgqueue-" + options.id() + "-");
+			this.executor.setVirtualThreads(options.virtualThreads());
+			this.processor = new MessageProcessor(options, handler, shared.settler(), shared.events());
+			this.dispatcher = new Dispatcher(options.concurrency(), handler.isBatch() ? 1 : options.batchSize(),
+					this.executor, this.processor);
+			this.fetcher = new MessageFetcher(options, handler.isBatch(), QueueListenerContainer.this.queue,
+					shared.leases(), shared.worker(), this.dispatcher, this.wakeUp);
+			shared.wakeUps().add(options.queue(), this.wakeUp);
+			this.fetcherThread = new Thread(this.fetcher, "pgqueue-" + options.id() + "-fetcher");
+			this.fetcherThread.setDaemon(true);
+			this.fetcherThread.start();
+		}
+
+		void stop() throws InterruptedException {
+			ContainerOptions options = QueueListenerContainer.this.options;
+			QueueListenerContainer.this.collaborators.wakeUps().remove(options.queue(), this.wakeUp);
+			this.fetcher.stop();
+			release(this.dispatcher.stop());
+			this.fetcherThread.join(options.shutdownTimeout().toMillis());
+			// A claim may have been under way.
+			release(this.dispatcher.stop());
+			if (!this.dispatcher.awaitIdle(options.shutdownTimeout())) {
+				logger.warn("Handlers of '{}' did not finish within {}: interrupting them", options.id(),
+						options.shutdownTimeout());
+				this.processor.setStopping();
+				this.dispatcher.interruptRunners();
+				if (!this.dispatcher.awaitIdle(INTERRUPTED_LIMIT)) {
+					logger.warn("Handlers of '{}' ignore the interrupt: their messages are delivered again elsewhere",
+							options.id());
+				}
+			}
+			this.executor.close();
+		}
+
+		private void release(List<List<Delivery>> unstarted) throws InterruptedException {
+			for (List<Delivery> unit : unstarted) {
+				for (Delivery delivery : unit) {
+					this.processor.release(delivery);
+				}
+			}
+		}
+
+	}
+
+}

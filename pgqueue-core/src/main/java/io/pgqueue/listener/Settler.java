@@ -1,0 +1,152 @@
+package io.pgqueue.listener;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+import io.pgqueue.QueueEventListener;
+import io.pgqueue.engine.Leases;
+import io.pgqueue.worker.Incarnation;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Writes outcomes to the database: one thread for all containers of an application, which
+ * takes together whatever came in while a statement was under way. A lease of many
+ * messages is acknowledged as a whole when its last handler is done; what has waited for
+ * that longer than {@link #LINGER} is taken out of it.
+ */
+final class Settler {
+
+	static final Duration LINGER = Duration.ofMillis(100);
+
+	private static final Logger logger = LoggerFactory.getLogger(Settler.class);
+
+	private static final int CAPACITY = 10_000;
+
+	private static final int MOST_AT_ONCE = 2_000;
+
+	private static final Duration STOP_LIMIT = Duration.ofSeconds(5);
+
+	private final Leases leases;
+
+	private final QueueEventListener events;
+
+	private final BlockingQueue<Outcome> incoming = new ArrayBlockingQueue<>(CAPACITY);
+
+	private final Map<Incarnation, Unsettled> unsettled = new LinkedHashMap<>();
+
+	private @Nullable Thread thread;
+
+	private volatile boolean running;
+
+	private volatile long stopBy;
+
+	Settler(Leases leases, QueueEventListener events) {
+		this.leases = leases;
+		this.events = events;
+	}
+
+	synchronized void start() {
+		if (this.running) {
+			return;
+		}
+		this.running = true;
+		Thread started = new Thread(this::run, "pgqueue-settler");
+		started.setDaemon(true);
+		started.start();
+		this.thread = started;
+	}
+
+	/**
+	 * Writes what has come in, within a limit, and stops.
+	 */
+	synchronized void stop() {
+		Thread stopping = this.thread;
+		if (stopping == null) {
+			return;
+		}
+		this.stopBy = System.nanoTime() + STOP_LIMIT.toNanos();
+		this.running = false;
+		try {
+			stopping.join(STOP_LIMIT.toMillis() * 2);
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+		}
+		this.thread = null;
+	}
+
+	/**
+	 * Takes an outcome that is to be written soon. Waits while too many are waiting,
+	 * which is when the database does not answer.
+	 */
+	void settle(Outcome outcome) throws InterruptedException {
+		this.incoming.put(outcome);
+	}
+
+	private void run() {
+		List<Outcome> outcomes = new ArrayList<>();
+		try {
+			while (this.running || !this.incoming.isEmpty()) {
+				collect(outcomes);
+				write(System.nanoTime() - LINGER.toNanos());
+			}
+			write(System.nanoTime());
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+		}
+	}
+
+	private void collect(List<Outcome> outcomes) throws InterruptedException {
+		outcomes.clear();
+		Outcome first = this.incoming.poll(LINGER.toMillis(), TimeUnit.MILLISECONDS);
+		if (first == null) {
+			return;
+		}
+		outcomes.add(first);
+		this.incoming.drainTo(outcomes, MOST_AT_ONCE - 1);
+		long now = System.nanoTime();
+		for (Outcome outcome : outcomes) {
+			this.unsettled
+				.computeIfAbsent(outcome.delivery().lease().incarnation(),
+						(incarnation) -> new Unsettled(incarnation, this.leases, this.events))
+				.add(outcome, now);
+		}
+	}
+
+	private void write(long waitedSince) throws InterruptedException {
+		for (Unsettled one : this.unsettled.values()) {
+			int failures = 0;
+			while (!tryWrite(one, waitedSince, failures)) {
+				if (!this.running && System.nanoTime() - this.stopBy > 0) {
+					logger.warn("Outcomes could not be written before the stop: their messages are delivered again");
+					return;
+				}
+				TimeUnit.MILLISECONDS.sleep(Math.min(100L << Math.min(failures++, 6), 5_000));
+			}
+		}
+		this.unsettled.values().removeIf(Unsettled::isEmpty);
+	}
+
+	private static boolean tryWrite(Unsettled one, long waitedSince, int failures) {
+		try {
+			one.write(waitedSince);
+			return true;
+		}
+		catch (RuntimeException ex) {
+			if (failures == 0) {
+				logger.warn("Outcomes cannot be written, trying again: {}", ex.toString());
+			}
+			return false;
+		}
+	}
+
+}

@@ -1,0 +1,200 @@
+package io.pgqueue.listener;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.BiFunction;
+
+import io.pgqueue.QueueEventListener;
+import io.pgqueue.Verdict;
+import io.pgqueue.engine.Leases;
+import io.pgqueue.engine.Leases.Failure;
+import io.pgqueue.engine.Leases.Held;
+import io.pgqueue.worker.Incarnation;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+import org.springframework.dao.DataAccessException;
+import org.springframework.dao.DataIntegrityViolationException;
+import org.springframework.jdbc.UncategorizedSQLException;
+
+/**
+ * Outcomes of one incarnation that the database does not know yet. What was written is
+ * forgotten step by step, so that a write that failed half-way is simply repeated.
+ */
+final class Unsettled {
+
+	private static final Logger logger = LoggerFactory.getLogger(Unsettled.class);
+
+	private static final Comparator<Outcome> BY_LEASE = Comparator
+		.comparingLong((outcome) -> outcome.delivery().lease().number());
+
+	private final Incarnation incarnation;
+
+	private final Leases leases;
+
+	private final QueueEventListener events;
+
+	private final List<Outcome> retries = new ArrayList<>();
+
+	private final List<Outcome> burials = new ArrayList<>();
+
+	private final List<Outcome> redelivered = new ArrayList<>();
+
+	private final Set<Lease> acknowledged = new LinkedHashSet<>();
+
+	Unsettled(Incarnation incarnation, Leases leases, QueueEventListener events) {
+		this.incarnation = incarnation;
+		this.leases = leases;
+		this.events = events;
+	}
+
+	void add(Outcome outcome, long now) {
+		Verdict verdict = outcome.verdict();
+		if (verdict instanceof Verdict.Retry) {
+			this.retries.add(outcome);
+		}
+		else if (verdict instanceof Verdict.DeadLetter) {
+			this.burials.add(outcome);
+		}
+		else if (outcome.delivery().message().redelivered()) {
+			this.redelivered.add(outcome);
+		}
+		else {
+			Lease lease = outcome.delivery().lease();
+			lease.acknowledge(outcome, now);
+			this.acknowledged.add(lease);
+		}
+	}
+
+	boolean isEmpty() {
+		return this.retries.isEmpty() && this.burials.isEmpty() && this.redelivered.isEmpty()
+				&& this.acknowledged.isEmpty();
+	}
+
+	/**
+	 * Writes what is due.
+	 * @param waitedSince leases with a handler still at work are acknowledged in part if
+	 * the first outcome has waited since before then
+	 * @throws DataAccessException if the database does not answer
+	 */
+	void write(long waitedSince) {
+		// Failures go first: a lease is acknowledged as a whole only after everything
+		// that
+		// failed has been moved out of it.
+		move(this.retries, this.leases::retry);
+		move(this.burials, this.leases::bury);
+		acknowledge(waitedSince);
+	}
+
+	private void move(List<Outcome> failed, BiFunction<Long, List<Failure>, List<Held>> transition) {
+		if (failed.isEmpty()) {
+			return;
+		}
+		failed.sort(BY_LEASE);
+		try {
+			moved(failed,
+					transition.apply(this.incarnation.worker(), failed.stream().map(Unsettled::failure).toList()));
+			failed.clear();
+		}
+		catch (DataIntegrityViolationException | UncategorizedSQLException ex) {
+			// One of them cannot be stored: find out which, so that the others can.
+			moveOneByOne(failed, transition);
+		}
+	}
+
+	private void moveOneByOne(List<Outcome> failed, BiFunction<Long, List<Failure>, List<Held>> transition) {
+		Iterator<Outcome> iterator = failed.iterator();
+		while (iterator.hasNext()) {
+			Outcome outcome = iterator.next();
+			try {
+				moved(List.of(outcome), transition.apply(this.incarnation.worker(), List.of(failure(outcome))));
+			}
+			catch (DataIntegrityViolationException | UncategorizedSQLException ex) {
+				logger.error("Message {} of queue '{}' cannot be settled, it stays leased until this process ends: {}",
+						outcome.delivery().message().id(), outcome.delivery().container().queue(), ex.getMessage());
+			}
+			iterator.remove();
+		}
+	}
+
+	private void moved(List<Outcome> outcomes, List<Held> lost) {
+		Set<Held> lostOnes = new HashSet<>(lost);
+		for (Outcome outcome : outcomes) {
+			Delivery delivery = outcome.delivery();
+			if (!delivery.message().redelivered()) {
+				delivery.lease().moved();
+			}
+			if (!isLost(outcome, lostOnes.contains(delivery.held()))
+					&& outcome.verdict() instanceof Verdict.DeadLetter) {
+				this.events.deadLettered(delivery.container().queue(), Delivery.SUBSCRIPTION);
+			}
+		}
+	}
+
+	private void acknowledge(long waitedSince) {
+		List<Long> whole = new ArrayList<>();
+		List<Held> parts = new ArrayList<>();
+		List<Lease> settled = new ArrayList<>();
+		for (Lease lease : this.acknowledged) {
+			if (lease.isComplete()) {
+				whole.add(lease.number());
+				settled.add(lease);
+			}
+			else if (lease.waitingSince() - waitedSince <= 0) {
+				lease.acknowledged().forEach((outcome) -> parts.add(outcome.delivery().held()));
+				settled.add(lease);
+			}
+		}
+		if (settled.isEmpty() && this.redelivered.isEmpty()) {
+			return;
+		}
+		whole.sort(null);
+		parts.sort(Comparator.comparingLong(Held::lease));
+		this.redelivered.sort(BY_LEASE);
+		List<Held> again = this.redelivered.stream().map((outcome) -> outcome.delivery().held()).toList();
+		Set<Held> lost = new HashSet<>(this.leases.settle(this.incarnation.worker(), whole, parts, again));
+		for (Lease lease : settled) {
+			lease.acknowledged().forEach((outcome) -> acknowledged(outcome, lost));
+			lease.acknowledged().clear();
+			this.acknowledged.remove(lease);
+		}
+		this.redelivered.forEach((outcome) -> acknowledged(outcome, lost));
+		this.redelivered.clear();
+	}
+
+	private void acknowledged(Outcome outcome, Set<Held> lost) {
+		Delivery delivery = outcome.delivery();
+		boolean gone = lost.contains(delivery.held()) || lost.contains(new Held(delivery.lease().number(), 0));
+		if (!isLost(outcome, gone)) {
+			this.events.completed(delivery.container().queue(), Delivery.SUBSCRIPTION);
+		}
+	}
+
+	private boolean isLost(Outcome outcome, boolean lost) {
+		this.incarnation.hold(-1);
+		if (lost) {
+			Delivery delivery = outcome.delivery();
+			logger.warn(
+					"Message {} of queue '{}' was taken from this process before it was settled: it is delivered again",
+					delivery.message().id(), delivery.container().queue());
+			this.events.leaseLost(delivery.container().queue(), Delivery.SUBSCRIPTION);
+		}
+		return lost;
+	}
+
+	private static Failure failure(Outcome outcome) {
+		Held held = outcome.delivery().held();
+		String errorClass = ErrorText.className(outcome.failure());
+		String errorMessage = ErrorText.message(outcome.failure());
+		if (outcome.verdict() instanceof Verdict.Retry retry) {
+			return new Failure(held, retry.delay().toMillis(), retry.counted(), errorClass, errorMessage);
+		}
+		return new Failure(held, 0, true, errorClass, errorMessage);
+	}
+
+}

@@ -1,0 +1,236 @@
+package io.pgqueue.worker;
+
+import java.time.Duration;
+import java.util.List;
+
+import javax.sql.DataSource;
+
+import io.pgqueue.engine.Workers;
+import io.pgqueue.engine.Workers.Holder;
+import io.pgqueue.wakeup.WakeUp;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * This process as the database sees it: registers, gives signs of life, and recovers what
+ * dead workers held. One thread and one connection, both for as long as it runs.
+ */
+public final class QueueWorker {
+
+	private static final Logger logger = LoggerFactory.getLogger(QueueWorker.class);
+
+	private static final Duration IDLE_HEARTBEAT = Duration.ofMinutes(1);
+
+	private static final Duration STOP_LIMIT = Duration.ofSeconds(5);
+
+	private final DataSource direct;
+
+	private final String schema;
+
+	private final String instance;
+
+	private final Duration heartbeat;
+
+	private final DeathWatch deathWatch;
+
+	private final WakeUp wakeUp = new WakeUp();
+
+	private final Object monitor = new Object();
+
+	private @Nullable Incarnation incarnation;
+
+	private @Nullable Thread thread;
+
+	private volatile boolean running;
+
+	/**
+	 * Creates a worker that is not yet running.
+	 * @param direct opens connections outside the pool
+	 * @param schema name of the schema, unquoted
+	 * @param instance name of this process, for people
+	 * @param timeout how long without a sign of life a worker is taken to be alive
+	 * @param heartbeat time between two signs of life, at most half the timeout
+	 */
+	public QueueWorker(DataSource direct, String schema, String instance, Duration timeout, Duration heartbeat) {
+		this.direct = direct;
+		this.schema = schema;
+		this.instance = instance;
+		this.heartbeat = heartbeat;
+		this.deathWatch = new DeathWatch(timeout, heartbeat.multipliedBy(2));
+	}
+
+	/**
+	 * Starts to register. Does nothing if it runs already.
+	 */
+	public synchronized void start() {
+		if (this.running) {
+			return;
+		}
+		this.running = true;
+		Thread started = new Thread(this::run, "pgqueue-worker");
+		started.setDaemon(true);
+		started.start();
+		this.thread = started;
+	}
+
+	/**
+	 * Signs off and stops, within a few seconds. To be called after all messages were
+	 * given back.
+	 */
+	public synchronized void stop() {
+		Thread stopping = this.thread;
+		if (stopping == null) {
+			return;
+		}
+		this.running = false;
+		this.wakeUp.signal();
+		try {
+			stopping.join(STOP_LIMIT.toMillis());
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+		}
+		this.thread = null;
+	}
+
+	/**
+	 * Returns the current registration, waiting for it if need be.
+	 * @param limit how long to wait at most
+	 * @return the registration, or null if there is none within the limit
+	 * @throws InterruptedException if the thread is interrupted
+	 */
+	public @Nullable Incarnation await(Duration limit) throws InterruptedException {
+		long deadline = System.nanoTime() + limit.toNanos();
+		synchronized (this.monitor) {
+			while (this.incarnation == null || this.incarnation.isGone()) {
+				long left = (deadline - System.nanoTime()) / 1_000_000;
+				if (left <= 0) {
+					return null;
+				}
+				this.monitor.wait(left);
+			}
+			return this.incarnation;
+		}
+	}
+
+	/**
+	 * Reports that the database no longer knows a registration, so that a new one is
+	 * made.
+	 * @param gone the registration
+	 */
+	public void reportGone(Incarnation gone) {
+		gone.markGone();
+		this.wakeUp.signal();
+	}
+
+	private void run() {
+		try (Workers workers = new Workers(this.direct, this.schema)) {
+			long lastBeat = 0;
+			int failures = 0;
+			while (this.running) {
+				Duration pause;
+				try {
+					lastBeat = round(workers, lastBeat);
+					failures = 0;
+					pause = this.deathWatch.untilNext(System.nanoTime(), this.heartbeat);
+				}
+				catch (RuntimeException ex) {
+					this.deathWatch.forget();
+					pause = backoff(failures++, ex);
+				}
+				this.wakeUp.await(pause);
+			}
+			signOff(workers);
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+		}
+		finally {
+			synchronized (this.monitor) {
+				this.incarnation = null;
+			}
+		}
+	}
+
+	private long round(Workers workers, long lastBeat) {
+		Incarnation current = this.incarnation;
+		long now = System.nanoTime();
+		long beatAt = lastBeat;
+		if (current == null || current.isGone()) {
+			current = register(workers);
+			beatAt = now;
+		}
+		else if (current.holds() || now - lastBeat >= IDLE_HEARTBEAT.toNanos()) {
+			if (!workers.beat(current.worker())) {
+				logger.warn("Worker {} was declared dead: what it held is delivered again. Registering anew",
+						current.worker());
+				current.markGone();
+				current = register(workers);
+			}
+			beatAt = now;
+		}
+		watch(workers, current);
+		return beatAt;
+	}
+
+	private Incarnation register(Workers workers) {
+		Incarnation registered = new Incarnation(workers.register(this.instance));
+		synchronized (this.monitor) {
+			this.incarnation = registered;
+			this.monitor.notifyAll();
+		}
+		return registered;
+	}
+
+	private void watch(Workers workers, Incarnation current) {
+		List<Holder> holders = workers.holders(current.worker());
+		for (Holder holder : this.deathWatch.look(holders, System.nanoTime())) {
+			if (workers.declareDead(holder)) {
+				logger.warn("Worker {} has given no sign of life since {}: it is declared dead", holder.worker(),
+						holder.beatAt());
+				recover(workers, holder.worker());
+			}
+		}
+		for (Holder holder : holders) {
+			if (holder.dead()) {
+				recover(workers, holder.worker());
+			}
+		}
+	}
+
+	private static void recover(Workers workers, long worker) {
+		int total = 0;
+		int taken;
+		do {
+			taken = workers.recover(worker);
+			total += taken;
+		}
+		while (taken > 0);
+		if (total > 0) {
+			logger.info("Recovered {} messages of dead worker {}", total, worker);
+		}
+	}
+
+	private Duration backoff(int failures, RuntimeException ex) {
+		if (failures == 0) {
+			logger.warn("No sign of life could be given, trying again: {}", ex.toString());
+		}
+		long millis = Math.min(100L << Math.min(failures, 10), this.heartbeat.toMillis());
+		return Duration.ofMillis(Math.max(millis, 10));
+	}
+
+	private void signOff(Workers workers) {
+		Incarnation current = this.incarnation;
+		if (current == null) {
+			return;
+		}
+		try {
+			workers.signOff(current.worker());
+		}
+		catch (RuntimeException ex) {
+			logger.warn("Worker {} could not sign off: {}", current.worker(), ex.toString());
+		}
+	}
+
+}

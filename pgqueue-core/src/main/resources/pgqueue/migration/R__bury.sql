@@ -1,0 +1,43 @@
+-- Makes dead letters of messages of a worker. The last delivery counts as an attempt where the charge is 1. Returns what
+-- the worker no longer held.
+CREATE OR REPLACE FUNCTION ${schema}.bury(p_worker bigint, p_leases bigint[], p_ids bigint[], p_charges integer[],
+    p_error_classes text[], p_error_messages text[])
+RETURNS TABLE (lost_lease bigint, lost_id bigint)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET enable_seqscan = off
+AS $$
+BEGIN
+    PERFORM ${schema}.require_read_committed();
+    RETURN QUERY
+    WITH given AS MATERIALIZED (
+        SELECT g.n, g.id, g.charge, g.error_class, g.error_message
+        FROM unnest(p_leases, p_ids, p_charges, p_error_classes, p_error_messages)
+            AS g (n, id, charge, error_class, error_message)
+    ), again AS (
+        DELETE FROM ${schema}.retry r USING given g
+        WHERE r.worker_id = p_worker AND r.n = g.n AND r.id = g.id
+        RETURNING r.subscription_id, r.id, r.queue_id, r.attempts, r.enqueued_at, r.headers, r.payload, r.n,
+            r.error_class, r.error_message
+    ), taken AS MATERIALIZED (
+        SELECT * FROM ${schema}.take_from_log(p_worker, p_leases, p_ids)
+    ), buried AS (
+        INSERT INTO ${schema}.dead_letter (subscription_id, id, queue_id, attempts, enqueued_at, error_class, error_message,
+            headers, payload)
+        SELECT o.subscription_id, o.id, o.queue_id, o.attempts + g.charge, o.enqueued_at,
+            coalesce(g.error_class, o.error_class), coalesce(g.error_message, o.error_message), o.headers, o.payload
+        FROM (
+            SELECT a.n, a.id, a.subscription_id, a.queue_id, a.attempts, a.enqueued_at, a.error_class, a.error_message,
+                a.headers, a.payload
+            FROM again a
+            UNION ALL
+            SELECT t.n, t.id, t.subscription_id, t.queue_id, 0, t.enqueued_at, NULL, NULL, t.headers, t.payload
+            FROM taken t) o
+        JOIN given g ON g.n = o.n AND g.id = o.id
+    )
+    SELECT g.n, g.id FROM given g
+    EXCEPT SELECT a.n, a.id FROM again a
+    EXCEPT SELECT t.n, t.id FROM taken t;
+END
+$$;

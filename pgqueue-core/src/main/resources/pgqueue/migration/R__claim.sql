@@ -1,0 +1,261 @@
+-- Raises unless the caller runs at READ COMMITTED: with an older snapshot, what a transition reads after it was granted
+-- its locks is no longer what is true.
+CREATE OR REPLACE FUNCTION ${schema}.require_read_committed()
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'pgqueue: this transition must run at READ COMMITTED, not at %', current_setting('transaction_isolation')
+            USING ERRCODE = 'PGQ01';
+    END IF;
+END
+$$;
+
+-- Claims due retries. The rows stay and carry the lease themselves, so each comes back under a lease of its own.
+-- p_due_from is a low-water mark that keeps the scan away from dead index entries under a held vacuum horizon.
+CREATE OR REPLACE FUNCTION ${schema}.claim_retries(p_worker bigint, p_n bigint, p_subscription integer, p_limit integer,
+    p_bytes bigint, p_due_from timestamptz, p_due_to timestamptz)
+RETURNS TABLE (id bigint, attempt integer, enqueued_at timestamptz, due_at timestamptz, headers text, payload text)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET enable_seqscan = off
+AS $$
+BEGIN
+    RETURN QUERY
+    WITH due AS MATERIALIZED (
+        SELECT r.id, r.due_at, r.size
+        FROM ${schema}.retry r
+        WHERE r.subscription_id = p_subscription AND r.worker_id IS NULL
+            AND r.due_at >= p_due_from AND r.due_at <= p_due_to
+        ORDER BY r.due_at
+        LIMIT p_limit
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), sized AS (
+        SELECT d.id, sum(d.size) OVER (ORDER BY d.due_at, d.id) - d.size AS bytes_before FROM due d
+    )
+    UPDATE ${schema}.retry r SET worker_id = p_worker, n = p_n
+    FROM sized s
+    WHERE r.subscription_id = p_subscription AND r.id = s.id AND s.bytes_before < p_bytes
+    RETURNING r.id, r.attempts + 1, r.enqueued_at, r.due_at, r.headers::text, r.payload::text;
+END
+$$;
+
+-- Claims from the log. The caller holds the lane.
+--
+-- A window is what is visible in horizon and not in base. It lies in the index as one range from xmax(base) to
+-- xmax(horizon), and as single transactions that were running at base and have ended since: those are probed one by one,
+-- because a range over them would read again whatever was consumed or is still uncommitted in between.
+CREATE OR REPLACE FUNCTION ${schema}.claim_log(p_worker bigint, p_n bigint, p_queue integer, p_subscription integer,
+    p_lane smallint, p_limit integer, p_bytes bigint, p_move boolean)
+RETURNS TABLE (id bigint, enqueued_at timestamptz, headers text, payload text)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_cursor    record;
+    v_old       xid8[];
+    v_from_xid  xid8;
+    v_from_id   bigint;
+BEGIN
+    -- A statement of its own after the lock: in one statement with it, the snapshot would be older than the lock.
+    SELECT c.seq, c.base, c.horizon, coalesce(c.position_xid, '0'::xid8) AS position_xid,
+        coalesce(c.position_id, 0) AS position_id
+    INTO STRICT v_cursor
+    FROM ${schema}.cursor c
+    WHERE c.subscription_id = p_subscription AND c.lane = p_lane
+    ORDER BY c.seq DESC LIMIT 1;
+
+    LOOP
+        IF v_cursor.horizon IS NULL THEN
+            v_cursor.horizon := pg_current_snapshot();
+        END IF;
+        v_from_xid := pg_snapshot_xmax(v_cursor.base);
+        v_from_id := 0;
+        IF v_cursor.position_xid >= v_from_xid THEN
+            v_from_xid := v_cursor.position_xid;
+            v_from_id := v_cursor.position_id;
+        END IF;
+        v_old := ARRAY(
+            SELECT x.xid FROM pg_snapshot_xip(v_cursor.base) AS x (xid)
+            WHERE x.xid >= v_cursor.position_xid AND pg_visible_in_snapshot(x.xid, v_cursor.horizon));
+
+        RETURN QUERY
+        WITH picked AS MATERIALIZED (
+            SELECT u.xid, u.id, u.size, u.enqueued_at, u.headers, u.payload
+            FROM (
+                (SELECT p.xid, p.id, p.size, p.enqueued_at, p.headers, p.payload
+                 FROM unnest(v_old) AS o (xid)
+                 CROSS JOIN LATERAL (
+                    SELECT m.xid, m.id, m.size, m.enqueued_at, m.headers, m.payload
+                    FROM ${schema}.message m
+                    WHERE m.queue_id = p_queue AND m.lane = p_lane AND m.xid = o.xid
+                        AND m.id > CASE WHEN o.xid = v_cursor.position_xid THEN v_cursor.position_id ELSE 0 END
+                    ORDER BY m.xid, m.id LIMIT p_limit) p)
+                UNION ALL
+                (SELECT m.xid, m.id, m.size, m.enqueued_at, m.headers, m.payload
+                 FROM ${schema}.message m
+                 WHERE m.queue_id = p_queue AND m.lane = p_lane AND (m.xid, m.id) > (v_from_xid, v_from_id)
+                    AND m.xid < pg_snapshot_xmax(v_cursor.horizon) AND pg_visible_in_snapshot(m.xid, v_cursor.horizon)
+                 ORDER BY m.xid, m.id LIMIT p_limit)
+            ) u
+            ORDER BY u.xid, u.id LIMIT p_limit
+        ), kept AS MATERIALIZED (
+            SELECT s.xid, s.id, s.enqueued_at, s.headers, s.payload
+            FROM (SELECT p.*, sum(p.size) OVER (ORDER BY p.xid, p.id) - p.size AS bytes_before FROM picked p) s
+            WHERE s.bytes_before < p_bytes
+        ), taken AS MATERIALIZED (
+            SELECT array_agg(k.xid) AS xids, array_agg(k.id) AS ids, count(*) AS kept,
+                (SELECT count(*) FROM picked) AS picked
+            FROM kept k
+        ), leased AS (
+            INSERT INTO ${schema}.lease (worker_id, n, subscription_id, queue_id, lane, xids, ids)
+            SELECT p_worker, p_n, p_subscription, p_queue, p_lane, t.xids, t.ids FROM taken t WHERE t.kept > 0
+        ), moved AS (
+            INSERT INTO ${schema}.cursor (subscription_id, lane, seq, base, horizon, position_xid, position_id)
+            SELECT p_subscription, p_lane, v_cursor.seq + 1,
+                CASE WHEN w.used_up THEN v_cursor.horizon ELSE v_cursor.base END,
+                CASE WHEN NOT w.used_up THEN v_cursor.horizon END,
+                CASE WHEN NOT w.used_up THEN last.xid END,
+                CASE WHEN NOT w.used_up THEN last.id END
+            FROM taken t
+            CROSS JOIN LATERAL (SELECT t.picked < p_limit AND t.kept = t.picked AS used_up) w
+            LEFT JOIN LATERAL (SELECT k.xid, k.id FROM kept k ORDER BY k.xid DESC, k.id DESC LIMIT 1) last ON true
+            WHERE t.kept > 0 OR p_move
+        )
+        SELECT k.id, k.enqueued_at, k.headers::text, k.payload::text FROM kept k;
+
+        -- Nothing left of a window that was open already: go on with the next one.
+        EXIT WHEN FOUND OR v_cursor.position_xid = '0'::xid8;
+        v_cursor.base := v_cursor.horizon;
+        v_cursor.horizon := NULL;
+        v_cursor.position_xid := '0'::xid8;
+        v_cursor.position_id := 0;
+        p_move := true;
+    END LOOP;
+END
+$$;
+
+-- Claims up to p_limit messages and p_bytes bytes (always at least one message) for a worker, under the lease (p_worker,
+-- p_n). To be called as one autocommit statement: it stores a snapshot, so its transaction must not send.
+--
+-- Returns a row per message, state 'l' when it was read from the log or 'r' when it comes back from retry, and one last
+-- row that sums up: state 'e' (done, nothing was held back) or 'b' (another claim is in the lane: come back soon),
+-- next_due_micros (until the next retry is due; 0: at once) and due_from for the next call.
+CREATE OR REPLACE FUNCTION ${schema}.claim(p_worker bigint, p_n bigint, p_queue integer, p_subscription integer,
+    p_limit integer, p_bytes bigint, p_due_from timestamptz)
+RETURNS TABLE (state text, id bigint, attempt integer, enqueued_at timestamptz, headers text, payload text,
+    next_due_micros bigint, due_from timestamptz)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now     timestamptz := clock_timestamp();
+    v_lane    smallint := 0;
+    v_cursor  record;
+    v_retry   record;
+    v_due     timestamptz;
+    v_log     boolean := true;
+    v_move    boolean := false;
+    v_busy    boolean := false;
+    v_share   integer;
+    v_room    integer := p_limit;
+    v_read    integer;
+BEGIN
+    PERFORM ${schema}.require_read_committed();
+    IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
+        RAISE EXCEPTION 'pgqueue: a claim must be a transaction of its own, but this one has already written something'
+            USING ERRCODE = 'PGQ01';
+    END IF;
+
+    -- Look before locking anything: an idle poll writes nothing and takes no transaction id.
+    SELECT r.due_at INTO v_due FROM ${schema}.retry r
+    WHERE r.subscription_id = p_subscription AND r.worker_id IS NULL AND r.due_at >= p_due_from
+    ORDER BY r.due_at LIMIT 1;
+    SELECT c.base, c.horizon, c.created_at INTO v_cursor FROM ${schema}.cursor c
+    WHERE c.subscription_id = p_subscription AND c.lane = v_lane
+    ORDER BY c.seq DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'pgqueue: subscription % does not exist', p_subscription USING ERRCODE = 'PGQ03';
+    END IF;
+    IF v_cursor.horizon IS NULL THEN
+        v_log := EXISTS (
+                SELECT 1 FROM ${schema}.message m
+                WHERE m.queue_id = p_queue AND m.lane = v_lane AND m.xid >= pg_snapshot_xmax(v_cursor.base))
+            OR EXISTS (
+                SELECT 1 FROM pg_snapshot_xip(v_cursor.base) AS x (xid)
+                CROSS JOIN LATERAL (
+                    SELECT 1 FROM ${schema}.message m
+                    WHERE m.queue_id = p_queue AND m.lane = v_lane AND m.xid = x.xid LIMIT 1) old
+                WHERE pg_visible_in_snapshot(x.xid, pg_current_snapshot()));
+        -- The rows of an open bulk sender lie beyond base, and every look walks over them: move base past them.
+        v_move := NOT v_log AND clock_timestamp() - v_now > interval '5 ms'
+            AND v_now - v_cursor.created_at > interval '5 s';
+    END IF;
+
+    IF v_log OR v_move OR v_due <= v_now THEN
+        PERFORM 1 FROM ${schema}.worker w WHERE w.id = p_worker AND w.dead_at IS NULL;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'pgqueue: worker % is not registered or was declared dead', p_worker USING ERRCODE = 'PGQ02';
+        END IF;
+        -- A claim that a crash of the server undoes is a claim that never happened: do not wait for the disk.
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
+
+    -- Due retries get half of the room while the log has messages too, so that neither starves the other. With room for
+    -- one message they take turns.
+    IF v_due <= v_now THEN
+        v_share := CASE WHEN v_log THEN (p_limit + (p_n & 1)::integer) / 2 ELSE p_limit END;
+        FOR v_retry IN
+            SELECT * FROM ${schema}.claim_retries(p_worker, p_n, p_subscription, v_share, p_bytes, p_due_from, v_now)
+        LOOP
+            state := 'r';
+            id := v_retry.id;
+            attempt := v_retry.attempt;
+            enqueued_at := v_retry.enqueued_at;
+            headers := v_retry.headers;
+            payload := v_retry.payload;
+            RETURN NEXT;
+            v_due := greatest(v_due, v_retry.due_at);
+            v_room := v_room - 1;
+            v_share := v_share - 1;
+        END LOOP;
+        -- All that was due has been taken, unless the share was used up.
+        IF v_share > 0 THEN
+            p_due_from := greatest(p_due_from, v_now - interval '2 s');
+            SELECT r.due_at INTO v_due FROM ${schema}.retry r
+            WHERE r.subscription_id = p_subscription AND r.worker_id IS NULL AND r.due_at > v_now
+            ORDER BY r.due_at LIMIT 1;
+        ELSE
+            p_due_from := greatest(p_due_from, v_due - interval '2 s');
+            v_due := v_now;
+        END IF;
+    ELSE
+        p_due_from := greatest(p_due_from, v_now - interval '2 s');
+    END IF;
+
+    IF (v_log OR v_move) AND v_room > 0 THEN
+        PERFORM 1 FROM ${schema}.lane l
+        WHERE l.subscription_id = p_subscription AND l.lane = v_lane
+        FOR NO KEY UPDATE SKIP LOCKED;
+        v_busy := NOT FOUND;
+        IF NOT v_busy THEN
+            RETURN QUERY
+            SELECT 'l', l.id, 1, l.enqueued_at, l.headers, l.payload, NULL::bigint, NULL::timestamptz
+            FROM ${schema}.claim_log(p_worker, p_n, p_queue, p_subscription, v_lane, v_room, p_bytes, v_move) l;
+        END IF;
+    END IF;
+
+    RETURN QUERY
+    SELECT CASE WHEN v_busy THEN 'b' ELSE 'e' END, NULL::bigint, NULL::integer, NULL::timestamptz, NULL::text, NULL::text,
+        CASE WHEN v_due IS NOT NULL THEN greatest(0, extract(epoch FROM v_due - clock_timestamp()) * 1000000)::bigint END,
+        p_due_from;
+END
+$$;

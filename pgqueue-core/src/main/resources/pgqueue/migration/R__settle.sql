@@ -1,0 +1,52 @@
+-- Acknowledges messages of a worker: whole leases by their number, single messages of leases that stay, and messages
+-- that came back from retry. Returns what the worker no longer held: the lease, and the message where one was named.
+-- The arrays are sorted by lease.
+CREATE OR REPLACE FUNCTION ${schema}.settle(p_worker bigint, p_leases bigint[], p_part_leases bigint[], p_part_ids bigint[],
+    p_retry_leases bigint[], p_retry_ids bigint[])
+RETURNS TABLE (lost_lease bigint, lost_id bigint)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET enable_seqscan = off
+AS $$
+BEGIN
+    IF cardinality(p_leases) > 0 THEN
+        RETURN QUERY
+        WITH gone AS (
+            DELETE FROM ${schema}.lease l WHERE l.worker_id = p_worker AND l.n = ANY (p_leases) RETURNING l.n
+        )
+        SELECT g.n, NULL::bigint FROM unnest(p_leases) AS g (n) WHERE g.n NOT IN (SELECT o.n FROM gone o);
+    END IF;
+    IF cardinality(p_part_leases) > 0 THEN
+        RETURN QUERY
+        SELECT g.n, g.id FROM unnest(p_part_leases, p_part_ids) AS g (n, id)
+        EXCEPT
+        SELECT t.n, t.id FROM ${schema}.take_from_leases(p_worker, p_part_leases, p_part_ids) t;
+    END IF;
+    IF cardinality(p_retry_leases) > 0 THEN
+        RETURN QUERY
+        WITH gone AS (
+            DELETE FROM ${schema}.retry r USING unnest(p_retry_leases, p_retry_ids) AS g (n, id)
+            WHERE r.worker_id = p_worker AND r.n = g.n AND r.id = g.id
+            RETURNING r.n, r.id
+        )
+        SELECT g.n, g.id FROM unnest(p_retry_leases, p_retry_ids) AS g (n, id)
+        EXCEPT
+        SELECT o.n, o.id FROM gone o;
+    END IF;
+END
+$$;
+
+-- The same in a transaction that exists only for it: need not wait for the disk, because an acknowledgement that a crash
+-- of the server undoes is a redelivery.
+CREATE OR REPLACE FUNCTION ${schema}.settle_alone(p_worker bigint, p_leases bigint[], p_part_leases bigint[],
+    p_part_ids bigint[], p_retry_leases bigint[], p_retry_ids bigint[])
+RETURNS TABLE (lost_lease bigint, lost_id bigint)
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    RETURN QUERY
+    SELECT * FROM ${schema}.settle(p_worker, p_leases, p_part_leases, p_part_ids, p_retry_leases, p_retry_ids);
+END
+$$;

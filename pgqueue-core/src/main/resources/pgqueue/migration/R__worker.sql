@@ -1,0 +1,68 @@
+-- Registers one incarnation of a process. Its number is never used again.
+CREATE OR REPLACE FUNCTION ${schema}.register_worker(p_instance text)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    v_id  bigint;
+BEGIN
+    INSERT INTO ${schema}.worker (instance) VALUES (p_instance) RETURNING id INTO v_id;
+    INSERT INTO ${schema}.heartbeat (worker_id, beat_at) VALUES (v_id, clock_timestamp());
+    RETURN v_id;
+END
+$$;
+
+-- Says that a worker lives. False when it was declared dead: then all its leases are lost.
+CREATE OR REPLACE FUNCTION ${schema}.beat(p_worker bigint)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    UPDATE ${schema}.heartbeat SET beat_at = clock_timestamp() WHERE worker_id = p_worker;
+    RETURN EXISTS (SELECT 1 FROM ${schema}.worker WHERE id = p_worker AND dead_at IS NULL);
+END
+$$;
+
+-- The other workers that hold messages: when each last gave a sign of life, and whether it was declared dead. A claim of
+-- a dead worker may have been in flight when it was declared dead, so tombstones are looked at again and again.
+CREATE OR REPLACE FUNCTION ${schema}.holders(p_worker bigint)
+RETURNS TABLE (worker_id bigint, beat_at timestamptz, dead boolean)
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT w.id, h.beat_at, w.dead_at IS NOT NULL
+    FROM ${schema}.worker w
+    JOIN ${schema}.heartbeat h ON h.worker_id = w.id
+    WHERE w.id <> p_worker
+        AND (EXISTS (SELECT 1 FROM ${schema}.lease l WHERE l.worker_id = w.id)
+            OR EXISTS (SELECT 1 FROM ${schema}.retry r WHERE r.worker_id = w.id));
+END
+$$;
+
+-- Declares a worker dead, unless it has given another sign of life since p_seen.
+CREATE OR REPLACE FUNCTION ${schema}.declare_dead(p_worker bigint, p_seen timestamptz)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    PERFORM ${schema}.require_read_committed();
+    PERFORM 1 FROM ${schema}.heartbeat h WHERE h.worker_id = p_worker AND h.beat_at = p_seen FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE ${schema}.worker SET dead_at = clock_timestamp() WHERE id = p_worker AND dead_at IS NULL;
+    RETURN FOUND;
+END
+$$;
+
+-- Signs a worker off. What it still holds, which is nothing after a clean stop, is left for the others to recover.
+CREATE OR REPLACE FUNCTION ${schema}.sign_off(p_worker bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    UPDATE ${schema}.worker SET dead_at = clock_timestamp() WHERE id = p_worker AND dead_at IS NULL;
+END
+$$;

@@ -1,0 +1,144 @@
+-- Tables of the engine. Two rules shape them: a row on a hot path is inserted and deleted, never updated in place,
+-- and every key begins with the subscription or the worker that works on it.
+
+CREATE TABLE ${schema}.queue (
+    id          integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL UNIQUE CHECK (name ~ '^[A-Za-z0-9._-]{1,100}$'),
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE ${schema}.subscription (
+    id          integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue_id    integer NOT NULL,
+    name        text NOT NULL CHECK (name ~ '^[A-Za-z0-9._-]{1,100}$'),
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (queue_id, name)
+);
+
+-- The lock of a lane. The row never changes, so taking it leaves no dead versions behind.
+CREATE TABLE ${schema}.lane (
+    subscription_id  integer NOT NULL,
+    lane             smallint NOT NULL,
+    PRIMARY KEY (subscription_id, lane)
+);
+
+-- How far a subscription has read a lane; only the newest row counts. Append-only, because an update in place would
+-- build a chain of dead versions whenever something holds the vacuum horizon.
+-- Everything visible in base has been claimed. While a window is open (horizon is set), everything visible in horizon up
+-- to the position has been claimed as well. Nothing else has.
+CREATE TABLE ${schema}.cursor (
+    subscription_id  integer NOT NULL,
+    lane             smallint NOT NULL,
+    seq              bigint NOT NULL,
+    base             pg_snapshot NOT NULL,
+    horizon          pg_snapshot,
+    position_xid     xid8,
+    position_id      bigint,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (subscription_id, lane, seq),
+    CHECK ((horizon IS NULL) = (position_xid IS NULL) AND (horizon IS NULL) = (position_id IS NULL))
+);
+
+-- CACHE 1 makes ids causal: what is sent after another message was committed has a higher id.
+CREATE SEQUENCE ${schema}.message_id AS bigint CACHE 1;
+
+-- The log. Insert-only, read once per subscription, reclaimed by TRUNCATE of a whole slot.
+CREATE TABLE ${schema}.message (
+    slot         smallint NOT NULL,
+    lane         smallint NOT NULL DEFAULT 0,
+    queue_id     integer NOT NULL,
+    xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    id           bigint NOT NULL DEFAULT nextval('${schema}.message_id'),
+    enqueued_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Bytes of payload and headers as text: lets a claim keep its byte budget without touching the payloads.
+    size         integer NOT NULL CHECK (size <= 67108864),
+    headers      json,
+    payload      json NOT NULL
+) PARTITION BY LIST (slot);
+
+-- autovacuum is off on the slots of the ring: TRUNCATE resets their age, and a running vacuum would beat the short lock
+-- timeout of the rotation. The attic is vacuumed like any other table.
+CREATE TABLE ${schema}.message_0 PARTITION OF ${schema}.message (PRIMARY KEY (queue_id, lane, xid, id))
+    FOR VALUES IN (0) WITH (autovacuum_enabled = off);
+CREATE TABLE ${schema}.message_1 PARTITION OF ${schema}.message (PRIMARY KEY (queue_id, lane, xid, id))
+    FOR VALUES IN (1) WITH (autovacuum_enabled = off);
+CREATE TABLE ${schema}.message_2 PARTITION OF ${schema}.message (PRIMARY KEY (queue_id, lane, xid, id))
+    FOR VALUES IN (2) WITH (autovacuum_enabled = off);
+CREATE TABLE ${schema}.message_3 PARTITION OF ${schema}.message (PRIMARY KEY (queue_id, lane, xid, id))
+    FOR VALUES IN (3) WITH (autovacuum_enabled = off);
+CREATE TABLE ${schema}.message_attic PARTITION OF ${schema}.message (PRIMARY KEY (queue_id, lane, xid, id))
+    FOR VALUES IN (-1);
+
+-- Where senders write now: a hint only, because claims read every slot.
+CREATE TABLE ${schema}.ring (
+    id       smallint PRIMARY KEY CHECK (id = 0),
+    current  smallint NOT NULL
+);
+INSERT INTO ${schema}.ring (id, current) VALUES (0, 0);
+
+-- One incarnation of a running process. Its number is never used again, which is what makes (worker_id, n) a fence.
+-- dead_at is a tombstone: a claim may have been in flight when the worker was declared dead, so it is swept again.
+CREATE TABLE ${schema}.worker (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    instance    text NOT NULL,
+    started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    dead_at     timestamptz
+);
+
+-- Apart from worker, because claims read worker and must not walk over the dead versions of a heartbeat.
+CREATE TABLE ${schema}.heartbeat (
+    worker_id  bigint PRIMARY KEY,
+    beat_at    timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
+-- Messages read from the log that are in the hands of a worker. No foreign keys here or on retry: a check held open by
+-- another transaction would make SKIP LOCKED find nothing.
+CREATE TABLE ${schema}.lease (
+    worker_id        bigint NOT NULL,
+    n                bigint NOT NULL,
+    subscription_id  integer NOT NULL,
+    queue_id         integer NOT NULL,
+    lane             smallint NOT NULL,
+    xids             xid8[] NOT NULL,
+    ids              bigint[] NOT NULL,
+    claimed_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (worker_id, n)
+);
+
+-- Messages that a subscription took out of line. A row stays while it is leased ((worker_id, n) is set) and is deleted on
+-- success; attempts counts the deliveries already spent.
+CREATE TABLE ${schema}.retry (
+    subscription_id  integer NOT NULL,
+    id               bigint NOT NULL,
+    queue_id         integer NOT NULL,
+    lane             smallint NOT NULL,
+    size             integer NOT NULL,
+    attempts         integer NOT NULL,
+    due_at           timestamptz NOT NULL,
+    worker_id        bigint,
+    n                bigint,
+    enqueued_at      timestamptz NOT NULL,
+    error_class      text,
+    error_message    text,
+    headers          json,
+    payload          json NOT NULL,
+    PRIMARY KEY (subscription_id, id),
+    CHECK ((worker_id IS NULL) = (n IS NULL))
+);
+CREATE INDEX retry_due ON ${schema}.retry (subscription_id, due_at) WHERE worker_id IS NULL;
+CREATE INDEX retry_held ON ${schema}.retry (worker_id, n) WHERE worker_id IS NOT NULL;
+
+CREATE TABLE ${schema}.dead_letter (
+    subscription_id  integer NOT NULL,
+    id               bigint NOT NULL,
+    queue_id         integer NOT NULL,
+    attempts         integer NOT NULL,
+    enqueued_at      timestamptz NOT NULL,
+    dead_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    error_class      text,
+    error_message    text,
+    headers          json,
+    payload          json NOT NULL,
+    PRIMARY KEY (subscription_id, id)
+);
+CREATE INDEX dead_letter_recent ON ${schema}.dead_letter (queue_id, dead_at);
