@@ -63,14 +63,26 @@ final class Dispatcher {
 	 */
 	synchronized int awaitRoom() throws InterruptedException {
 		while (!this.stopped) {
-			int ahead = ahead();
-			int free = this.concurrency - this.runners.size() - this.starting;
-			if (this.buffer.size() <= ahead / 2 && free + ahead - this.buffer.size() > 0) {
-				return free + ahead - this.buffer.size();
+			int room = room();
+			if (room > 0) {
+				return room;
 			}
 			wait();
 		}
 		return 0;
+	}
+
+	/**
+	 * Tells whether nothing may be claimed now.
+	 */
+	synchronized boolean isSaturated() {
+		return room() <= 0;
+	}
+
+	private int room() {
+		int ahead = ahead();
+		int free = this.concurrency - this.runners.size() - this.starting;
+		return (this.buffer.size() <= ahead / 2) ? free + ahead - this.buffer.size() : 0;
 	}
 
 	private int ahead() {

@@ -90,16 +90,20 @@ public final class HandlerMethodInvoker {
 	private Message<?> batch(List<Message<?>> messages) {
 		List<Object> elements = new ArrayList<>(messages.size());
 		for (Message<?> message : messages) {
-			elements.add(switch (this.signature.form()) {
-				case PAYLOAD -> message.getPayload();
-				case MESSAGE -> message;
-				case QUEUE_MESSAGE -> ((DeliveryHeaders) message.getHeaders()).toQueueMessage(message.getPayload());
-			});
+			elements.add(element(message));
 		}
 		MessageHeaders first = messages.get(0).getHeaders();
 		Map<String, Object> shared = Map.of(QueueHeaders.QUEUE, first.get(QueueHeaders.QUEUE),
 				QueueHeaders.SUBSCRIPTION, first.get(QueueHeaders.SUBSCRIPTION));
 		return new GenericMessage<>(elements, shared);
+	}
+
+	private Object element(Message<?> message) {
+		return switch (this.signature.form()) {
+			case PAYLOAD -> message.getPayload();
+			case MESSAGE -> message;
+			case QUEUE_MESSAGE -> ((DeliveryHeaders) message.getHeaders()).toQueueMessage(message.getPayload());
+		};
 	}
 
 	private Object payload(String json, MessageHeaders headers, ResolvableType type) {

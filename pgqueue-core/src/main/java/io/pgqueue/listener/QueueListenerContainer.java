@@ -14,7 +14,6 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 import org.springframework.context.Lifecycle;
-import org.springframework.core.task.SimpleAsyncTaskExecutor;
 
 /**
  * Receives the messages of one queue for one handler. Made by a
@@ -97,6 +96,15 @@ public final class QueueListenerContainer implements Lifecycle {
 	}
 
 	/**
+	 * Tells whether the container has all the messages in hand that it may have, so that
+	 * it does not look into the queue.
+	 * @return whether it has
+	 */
+	public synchronized boolean isSaturated() {
+		return this.running != null && this.running.dispatcher.isSaturated();
+	}
+
+	/**
 	 * What all containers of an application share.
 	 *
 	 * @param leases claims and settles
@@ -124,14 +132,13 @@ public final class QueueListenerContainer implements Lifecycle {
 
 		private final Thread fetcherThread;
 
-		private final SimpleAsyncTaskExecutor executor;
+		private final HandlerThreads executor;
 
 		Running() {
 			ContainerOptions options = QueueListenerContainer.this.options;
 			Collaborators shared = QueueListenerContainer.this.collaborators;
 			HandlerMethodInvoker handler = QueueListenerContainer.this.handler;
-			this.executor = new SimpleAsyncTaskExecutor("pgqueue-" + options.id() + "-");
-			this.executor.setVirtualThreads(options.virtualThreads());
+			this.executor = HandlerThreads.of(options);
 			this.processor = new MessageProcessor(options, handler, shared.settler(), shared.events());
 			this.dispatcher = new Dispatcher(options.concurrency(), handler.isBatch() ? 1 : options.batchSize(),
 					this.executor, this.processor);

@@ -1,0 +1,63 @@
+package io.pgqueue.autoconfigure.health;
+
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+import io.pgqueue.admin.QueueAdmin;
+import io.pgqueue.listener.QueueListenerContainer;
+import io.pgqueue.listener.QueueListenerRegistry;
+
+import org.springframework.boot.health.contributor.AbstractHealthIndicator;
+import org.springframework.boot.health.contributor.Health;
+
+/**
+ * Up while the schema answers and every running listener has looked into its queue
+ * lately.
+ */
+class PgQueueHealthIndicator extends AbstractHealthIndicator {
+
+	/**
+	 * Time without a successful look after which a listener is down, on top of its poll
+	 * interval.
+	 */
+	static final Duration PATIENCE = Duration.ofSeconds(30);
+
+	private final QueueAdmin admin;
+
+	private final QueueListenerRegistry registry;
+
+	private final String schema;
+
+	PgQueueHealthIndicator(QueueAdmin admin, QueueListenerRegistry registry, String schema) {
+		super("The queues do not answer");
+		this.admin = admin;
+		this.registry = registry;
+		this.schema = schema;
+	}
+
+	@Override
+	protected void doHealthCheck(Health.Builder builder) {
+		builder.up().withDetail("schema", this.schema).withDetail("queues", this.admin.queues().size());
+		Map<String, String> listeners = new LinkedHashMap<>();
+		for (QueueListenerContainer container : this.registry.containers()) {
+			listeners.put(container.options().id(), describe(container, builder));
+		}
+		builder.withDetail("listeners", listeners);
+	}
+
+	private static String describe(QueueListenerContainer container, Health.Builder builder) {
+		if (!container.isRunning()) {
+			return "stopped";
+		}
+		Duration since = container.sinceLastPoll();
+		if (since == null) {
+			return "starting";
+		}
+		if (since.compareTo(container.options().pollInterval().plus(PATIENCE)) > 0 && !container.isSaturated()) {
+			builder.down();
+		}
+		return "last poll " + since.toMillis() + " ms ago";
+	}
+
+}

@@ -1,0 +1,25 @@
+package io.pgqueue.autoconfigure.metrics;
+
+import io.micrometer.core.instrument.MeterRegistry;
+import io.pgqueue.autoconfigure.PgQueueAutoConfiguration;
+
+import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnSingleCandidate;
+import org.springframework.context.annotation.Bean;
+
+/**
+ * Auto-configuration of the meters {@code pgqueue.*}.
+ */
+@AutoConfiguration(after = PgQueueAutoConfiguration.class,
+		afterName = "org.springframework.boot.micrometer.metrics.autoconfigure.CompositeMeterRegistryAutoConfiguration")
+@ConditionalOnClass(MeterRegistry.class)
+@ConditionalOnSingleCandidate(MeterRegistry.class)
+public final class PgQueueMetricsAutoConfiguration {
+
+	@Bean
+	QueueMeters pgQueueMeters(MeterRegistry registry) {
+		return new QueueMeters(registry);
+	}
+
+}
