@@ -33,6 +33,8 @@ public final class Workers implements AutoCloseable {
 
 	private final String recover;
 
+	private final String reconcile;
+
 	private final String signOff;
 
 	private @Nullable Connection connection;
@@ -50,6 +52,7 @@ public final class Workers implements AutoCloseable {
 		this.holders = this.database.function("holders(?)");
 		this.declareDead = this.database.function("declare_dead(?, ?)");
 		this.recover = this.database.function("recover(?, ?)");
+		this.reconcile = this.database.function("reconcile(?, ?, ?, ?)");
 		this.signOff = this.database.function("sign_off(?)");
 	}
 
@@ -117,6 +120,26 @@ public final class Workers implements AutoCloseable {
 		return call(this.recover, (statement) -> {
 			statement.setLong(1, worker);
 			statement.setInt(2, LEASES_PER_RECOVERY);
+		}, (results) -> {
+			results.next();
+			return results.getInt(1);
+		});
+	}
+
+	/**
+	 * Hands back what a living worker holds by the books but not in its hands.
+	 * @param worker number of the worker
+	 * @param from first lease to look at
+	 * @param to last lease to look at
+	 * @param inHand leases that are in its hands
+	 * @return how many messages were handed back
+	 */
+	public int reconcile(long worker, long from, long to, long[] inHand) {
+		return call(this.reconcile, (statement) -> {
+			statement.setLong(1, worker);
+			statement.setLong(2, from);
+			statement.setLong(3, to);
+			statement.setObject(4, inHand);
 		}, (results) -> {
 			results.next();
 			return results.getInt(1);

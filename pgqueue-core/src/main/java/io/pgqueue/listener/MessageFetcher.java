@@ -126,11 +126,18 @@ final class MessageFetcher implements Runnable {
 			this.dueFrom = OffsetDateTime.MIN;
 		}
 		long number = incarnation.nextLease();
-		Claim claim = this.leases.claim(new ClaimRequest(incarnation.worker(), number, this.queue.queueId(),
-				this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom));
+		Claim claim;
+		try {
+			claim = this.leases.claim(new ClaimRequest(incarnation.worker(), number, this.queue.queueId(),
+					this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom));
+		}
+		catch (RuntimeException ex) {
+			this.worker.reportFailedClaim(incarnation, number);
+			throw ex;
+		}
 		this.dueFrom = claim.dueFrom();
+		incarnation.claimed(number, claim.messages().size());
 		if (!claim.messages().isEmpty()) {
-			incarnation.hold(claim.messages().size());
 			this.dispatcher.add(units(claim.messages(), new Lease(incarnation, number, logged(claim.messages()))));
 		}
 		return claim;

@@ -34,7 +34,7 @@ public final class QueueListenerContainer implements Lifecycle {
 
 	private final Collaborators collaborators;
 
-	private @Nullable Running running;
+	private volatile @Nullable Running running;
 
 	QueueListenerContainer(ContainerOptions options, HandlerMethodInvoker handler, DeclaredQueue queue,
 			Collaborators collaborators) {
@@ -82,7 +82,7 @@ public final class QueueListenerContainer implements Lifecycle {
 	}
 
 	@Override
-	public synchronized boolean isRunning() {
+	public boolean isRunning() {
 		return this.running != null;
 	}
 
@@ -90,8 +90,9 @@ public final class QueueListenerContainer implements Lifecycle {
 	 * Returns how long ago the queue was last looked at with success.
 	 * @return the time, or null if the container does not run or has not looked yet
 	 */
-	public synchronized @Nullable Duration sinceLastPoll() {
-		long last = (this.running != null) ? this.running.fetcher.lastPoll() : 0;
+	public @Nullable Duration sinceLastPoll() {
+		Running current = this.running;
+		long last = (current != null) ? current.fetcher.lastPoll() : 0;
 		return (last != 0) ? Duration.ofNanos(System.nanoTime() - last) : null;
 	}
 
@@ -100,8 +101,9 @@ public final class QueueListenerContainer implements Lifecycle {
 	 * it does not look into the queue.
 	 * @return whether it has
 	 */
-	public synchronized boolean isSaturated() {
-		return this.running != null && this.running.dispatcher.isSaturated();
+	public boolean isSaturated() {
+		Running current = this.running;
+		return current != null && current.dispatcher.isSaturated();
 	}
 
 	/**

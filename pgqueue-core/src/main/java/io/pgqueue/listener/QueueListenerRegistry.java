@@ -1,6 +1,7 @@
 package io.pgqueue.listener;
 
 import java.util.Collection;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -45,9 +46,9 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 
 	private final Collaborators collaborators;
 
-	private final Map<String, QueueListenerContainer> containers = new LinkedHashMap<>();
+	private final Map<String, QueueListenerContainer> containers = Collections.synchronizedMap(new LinkedHashMap<>());
 
-	private boolean running;
+	private volatile boolean running;
 
 	/**
 	 * Creates a registry.
@@ -111,7 +112,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 	 * @param id its id
 	 * @return the container, or null if there is none
 	 */
-	public synchronized @Nullable QueueListenerContainer container(String id) {
+	public @Nullable QueueListenerContainer container(String id) {
 		return this.containers.get(id);
 	}
 
@@ -119,8 +120,10 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 	 * Lists the containers.
 	 * @return all of them, in the order of their registration
 	 */
-	public synchronized Collection<QueueListenerContainer> containers() {
-		return List.copyOf(this.containers.values());
+	public Collection<QueueListenerContainer> containers() {
+		synchronized (this.containers) {
+			return List.copyOf(this.containers.values());
+		}
 	}
 
 	/**
@@ -135,10 +138,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		if (!this.containers.isEmpty()) {
 			startShared();
 		}
-		this.containers.values()
-			.stream()
-			.filter((one) -> one.options().autoStartup())
-			.forEach(QueueListenerContainer::start);
+		containers().stream().filter((one) -> one.options().autoStartup()).forEach(QueueListenerContainer::start);
 	}
 
 	/**
@@ -149,7 +149,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		if (!this.running) {
 			return;
 		}
-		List<Thread> stopping = this.containers.values().stream().map((container) -> {
+		List<Thread> stopping = containers().stream().map((container) -> {
 			Thread thread = new Thread(container::stop, "pgqueue-" + container.options().id() + "-stop");
 			thread.start();
 			return thread;
@@ -173,7 +173,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 	}
 
 	@Override
-	public synchronized boolean isRunning() {
+	public boolean isRunning() {
 		return this.running;
 	}
 

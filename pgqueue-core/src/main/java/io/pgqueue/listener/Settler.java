@@ -26,13 +26,18 @@ final class Settler {
 
 	static final Duration LINGER = Duration.ofMillis(100);
 
+	/**
+	 * How soon a stop is noticed when there is nothing to do.
+	 */
+	private static final Duration IDLE = Duration.ofMillis(250);
+
 	private static final Logger logger = LoggerFactory.getLogger(Settler.class);
 
 	private static final int CAPACITY = 10_000;
 
 	private static final int MOST_AT_ONCE = 2_000;
 
-	private static final Duration STOP_LIMIT = Duration.ofSeconds(5);
+	private static final Duration STOP_LIMIT = Duration.ofSeconds(3);
 
 	private final Leases leases;
 
@@ -75,7 +80,7 @@ final class Settler {
 		this.stopBy = System.nanoTime() + STOP_LIMIT.toNanos();
 		this.running = false;
 		try {
-			stopping.join(STOP_LIMIT.toMillis() * 2);
+			stopping.join(STOP_LIMIT.plusSeconds(1).toMillis());
 		}
 		catch (InterruptedException ex) {
 			Thread.currentThread().interrupt();
@@ -107,7 +112,8 @@ final class Settler {
 
 	private void collect(List<Outcome> outcomes) throws InterruptedException {
 		outcomes.clear();
-		Outcome first = this.incoming.poll(LINGER.toMillis(), TimeUnit.MILLISECONDS);
+		Duration limit = this.unsettled.isEmpty() ? IDLE : LINGER;
+		Outcome first = this.incoming.poll(limit.toMillis(), TimeUnit.MILLISECONDS);
 		if (first == null) {
 			return;
 		}

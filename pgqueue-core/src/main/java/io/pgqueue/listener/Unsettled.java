@@ -176,7 +176,7 @@ final class Unsettled {
 	}
 
 	private boolean isLost(Outcome outcome, boolean lost) {
-		this.incarnation.hold(-1);
+		this.incarnation.settled(outcome.delivery().lease().number());
 		if (lost) {
 			Delivery delivery = outcome.delivery();
 			logger.warn(

@@ -14,7 +14,7 @@ import javax.sql.DataSource;
 import io.pgqueue.SchemaException;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
-import org.flywaydb.core.api.MigrationInfo;
+import org.flywaydb.core.api.MigrationState;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -113,10 +113,9 @@ public final class SchemaMigrator {
 			.baselineOnMigrate(true)
 			.baselineVersion("0")
 			.load();
-		boolean newer = Arrays.stream(flyway.info().applied()).map(MigrationInfo::getState).anyMatch((state) -> {
-			String name = state.name();
-			return name.equals("FUTURE_SUCCESS") || name.equals("FUTURE_FAILED");
-		});
+		boolean newer = Arrays.stream(flyway.info().applied())
+			.anyMatch((applied) -> applied.getState() == MigrationState.FUTURE_SUCCESS
+					|| applied.getState() == MigrationState.FUTURE_FAILED);
 		if (newer) {
 			logger.info("Schema \"{}\" is newer than this release: it is used as it is", this.schema);
 			return;

@@ -1,21 +1,29 @@
 package io.pgqueue.worker;
 
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.Map;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * One registration of this process. Its number and the number of a lease together are the
  * fence of a claim: neither is ever used again.
+ * <p>
+ * Also remembers which leases are in hand, so that they can be compared with the ones
+ * that the database has stored. Invariant: a lease number is known here from before the
+ * claim is sent until every message of it is settled in the database, or the claim has
+ * failed.
  */
 public final class Incarnation {
 
 	private final long worker;
 
-	private final AtomicLong leases = new AtomicLong();
+	private final AtomicLong lastLease = new AtomicLong();
 
-	private final AtomicInteger held = new AtomicInteger();
+	private final Map<Long, Integer> inHand = new ConcurrentSkipListMap<>();
 
 	private volatile boolean gone;
+
+	private volatile boolean suspect;
 
 	Incarnation(long worker) {
 		this.worker = worker;
@@ -30,20 +38,45 @@ public final class Incarnation {
 	}
 
 	/**
-	 * Returns a number for a new lease.
+	 * Returns a number for a new lease, before the claim is sent.
 	 * @return the number
 	 */
-	public long nextLease() {
-		return this.leases.incrementAndGet();
+	public synchronized long nextLease() {
+		long number = this.lastLease.incrementAndGet();
+		this.inHand.put(number, 0);
+		return number;
 	}
 
 	/**
-	 * Counts messages that were claimed, or with a negative number settled. A worker that
-	 * holds messages gives signs of life more often.
-	 * @param messages how many
+	 * Reports the answer to a claim.
+	 * @param lease number of the lease
+	 * @param messages how many messages were claimed
 	 */
-	public void hold(int messages) {
-		this.held.addAndGet(messages);
+	public void claimed(long lease, int messages) {
+		if (messages == 0) {
+			this.inHand.remove(lease);
+		}
+		else {
+			this.inHand.put(lease, messages);
+		}
+	}
+
+	/**
+	 * Reports that there was no answer to a claim: if it took effect, what it took is
+	 * given back soon.
+	 * @param lease number of the lease
+	 */
+	public void claimFailed(long lease) {
+		this.inHand.remove(lease);
+		this.suspect = true;
+	}
+
+	/**
+	 * Reports that one message of a lease is settled in the database, or was lost.
+	 * @param lease number of the lease
+	 */
+	public void settled(long lease) {
+		this.inHand.computeIfPresent(lease, (number, messages) -> (messages > 1) ? messages - 1 : null);
 	}
 
 	/**
@@ -53,16 +86,37 @@ public final class Incarnation {
 		this.gone = true;
 	}
 
-	/**
-	 * Tells whether messages are in hand.
-	 * @return whether there are any
-	 */
-	boolean holds() {
-		return this.held.get() > 0;
-	}
-
 	boolean isGone() {
 		return this.gone;
+	}
+
+	boolean holds() {
+		return !this.inHand.isEmpty();
+	}
+
+	/**
+	 * Tells, once, whether a claim has failed since the last call.
+	 */
+	boolean takeSuspicion() {
+		boolean before = this.suspect;
+		this.suspect = false;
+		return before;
+	}
+
+	/**
+	 * Returns the number of the last lease and the leases in hand, at one moment.
+	 */
+	synchronized InHand inHand() {
+		return new InHand(this.lastLease.get(), this.inHand.keySet().stream().mapToLong(Long::longValue).toArray());
+	}
+
+	/**
+	 * What is in hand at one moment.
+	 *
+	 * @param last number of the last lease that was begun
+	 * @param leases numbers of the leases in hand, sorted
+	 */
+	record InHand(long last, long[] leases) {
 	}
 
 }

@@ -8,6 +8,7 @@ import javax.sql.DataSource;
 import io.pgqueue.engine.Workers;
 import io.pgqueue.engine.Workers.Holder;
 import io.pgqueue.wakeup.WakeUp;
+import io.pgqueue.worker.Incarnation.InHand;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,7 +23,18 @@ public final class QueueWorker {
 
 	private static final Duration IDLE_HEARTBEAT = Duration.ofMinutes(1);
 
-	private static final Duration STOP_LIMIT = Duration.ofSeconds(5);
+	private static final Duration STOP_LIMIT = Duration.ofSeconds(3);
+
+	/**
+	 * Rounds between two comparisons of the stored leases with those in hand.
+	 */
+	private static final int ROUNDS_PER_RECONCILIATION = 3;
+
+	/**
+	 * Rounds between two comparisons of all leases: behind a pooler a crash of the
+	 * server, which may bring settled leases back, goes unnoticed.
+	 */
+	private static final int ROUNDS_PER_FULL_RECONCILIATION = 30;
 
 	private final DataSource direct;
 
@@ -43,6 +55,10 @@ public final class QueueWorker {
 	private @Nullable Thread thread;
 
 	private volatile boolean running;
+
+	private long reconciledTo;
+
+	private int rounds;
 
 	/**
 	 * Creates a worker that is not yet running.
@@ -124,6 +140,17 @@ public final class QueueWorker {
 		this.wakeUp.signal();
 	}
 
+	/**
+	 * Reports that a claim had no answer, so that what it may have taken is given back
+	 * soon.
+	 * @param incarnation the registration it was for
+	 * @param lease number of the lease
+	 */
+	public void reportFailedClaim(Incarnation incarnation, long lease) {
+		incarnation.claimFailed(lease);
+		this.wakeUp.signal();
+	}
+
 	private void run() {
 		try (Workers workers = new Workers(this.direct, this.schema)) {
 			long lastBeat = 0;
@@ -137,6 +164,9 @@ public final class QueueWorker {
 				}
 				catch (RuntimeException ex) {
 					this.deathWatch.forget();
+					// A crash of the server may have brought back leases that were
+					// settled.
+					this.reconciledTo = 0;
 					pause = backoff(failures++, ex);
 				}
 				this.wakeUp.await(pause);
@@ -170,17 +200,37 @@ public final class QueueWorker {
 			}
 			beatAt = now;
 		}
+		if (current.takeSuspicion() || ++this.rounds % ROUNDS_PER_RECONCILIATION == 0) {
+			reconcile(workers, current);
+		}
 		watch(workers, current);
 		return beatAt;
 	}
 
 	private Incarnation register(Workers workers) {
 		Incarnation registered = new Incarnation(workers.register(this.instance));
+		this.reconciledTo = 0;
 		synchronized (this.monitor) {
 			this.incarnation = registered;
 			this.monitor.notifyAll();
 		}
 		return registered;
+	}
+
+	private void reconcile(Workers workers, Incarnation current) {
+		if (this.rounds % ROUNDS_PER_FULL_RECONCILIATION == 0) {
+			this.reconciledTo = 0;
+		}
+		InHand inHand = current.inHand();
+		if (inHand.last() == this.reconciledTo) {
+			return;
+		}
+		int returned = workers.reconcile(current.worker(), this.reconciledTo + 1, inHand.last(), inHand.leases());
+		if (returned > 0) {
+			logger.info("Gave back {} messages that worker {} held by the books only", returned, current.worker());
+		}
+		// What is in hand now must be looked at again, what is not is settled for good.
+		this.reconciledTo = (inHand.leases().length > 0) ? inHand.leases()[0] - 1 : inHand.last();
 	}
 
 	private void watch(Workers workers, Incarnation current) {
