@@ -156,8 +156,8 @@ public final class QueueTemplate implements QueueOperations {
 	private UnknownQueueException unknown(String queue) {
 		List<String> nearest = NearestName.of(queue, new Queues(this.database).names());
 		return new UnknownQueueException("Queue '" + queue + "' does not exist"
-				+ (nearest.isEmpty() ? "" : "; did you mean '" + nearest.get(0) + "'?")
-				+ " Declare it with a @QueueListener, a Queue bean or pgqueue.queues." + queue);
+				+ (nearest.isEmpty() ? ". " : "; did you mean '" + nearest.get(0) + "'? ")
+				+ "Declare it with a @QueueListener, a Queue bean or pgqueue.queues." + queue);
 	}
 
 	private void requireTransaction(String queue) {

@@ -38,6 +38,8 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 
 	private static final Logger logger = LoggerFactory.getLogger(QueueListenerRegistry.class);
 
+	private final String schema;
+
 	private final Queues queues;
 
 	private final QueueWorker worker;
@@ -60,6 +62,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 	 */
 	public QueueListenerRegistry(DataSource dataSource, String schema, QueueWorker worker, WakeUps wakeUps,
 			QueueEventListener events) {
+		this.schema = schema;
 		Database database = new Database(dataSource, schema);
 		Leases leases = new Leases(database);
 		this.queues = new Queues(database);
@@ -137,6 +140,8 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		this.running = true;
 		if (!this.containers.isEmpty()) {
 			startShared();
+			logger.info("Schema \"{}\": {} listeners on {} queues", this.schema, this.containers.size(),
+					containers().stream().map((one) -> one.options().queue()).distinct().count());
 		}
 		containers().stream().filter((one) -> one.options().autoStartup()).forEach(QueueListenerContainer::start);
 	}

@@ -125,7 +125,9 @@ public final class SchemaMigrator {
 
 	private void lock(Connection connection) throws SQLException {
 		try (PreparedStatement statement = connection
-			.prepareStatement("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))")) {
+			.prepareStatement("SELECT set_config('statement_timeout', '0', true),"
+					+ " set_config('idle_in_transaction_session_timeout', '0', true); "
+					+ "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))")) {
 			statement.setString(1, "pgqueue migration of " + this.schema);
 			statement.execute();
 		}

@@ -5,6 +5,7 @@ import java.util.List;
 
 import javax.sql.DataSource;
 
+import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.engine.Workers;
 import io.pgqueue.engine.Workers.Holder;
 import io.pgqueue.wakeup.WakeUp;
@@ -20,6 +21,8 @@ import org.slf4j.LoggerFactory;
 public final class QueueWorker {
 
 	private static final Logger logger = LoggerFactory.getLogger(QueueWorker.class);
+
+	private static final Duration SHORTEST_TIMEOUT = Duration.ofSeconds(1);
 
 	private static final Duration IDLE_HEARTBEAT = Duration.ofMinutes(1);
 
@@ -69,11 +72,23 @@ public final class QueueWorker {
 	 * @param heartbeat time between two signs of life, at most half the timeout
 	 */
 	public QueueWorker(DataSource direct, String schema, String instance, Duration timeout, Duration heartbeat) {
+		requireValid(timeout, heartbeat);
 		this.direct = direct;
 		this.schema = schema;
 		this.instance = instance;
 		this.heartbeat = heartbeat;
 		this.deathWatch = new DeathWatch(timeout, heartbeat.multipliedBy(2));
+	}
+
+	private static void requireValid(Duration timeout, Duration heartbeat) {
+		if (timeout.compareTo(SHORTEST_TIMEOUT) < 0) {
+			throw new InvalidConfigurationException(
+					"lease.timeout is " + timeout + ", but must be at least " + SHORTEST_TIMEOUT);
+		}
+		if (heartbeat.compareTo(Duration.ZERO) <= 0 || heartbeat.multipliedBy(2).compareTo(timeout) > 0) {
+			throw new InvalidConfigurationException("lease.heartbeat is " + heartbeat
+					+ ", but must be longer than zero and at most half of lease.timeout, which is " + timeout);
+		}
 	}
 
 	/**

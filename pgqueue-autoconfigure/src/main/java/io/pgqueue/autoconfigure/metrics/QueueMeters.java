@@ -7,6 +7,8 @@ import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.pgqueue.QueueEventListener;
 
+import org.springframework.util.ClassUtils;
+
 /**
  * Counts what happens to messages. All counters have the same keys, because some
  * registries refuse mixed ones; what does not apply is {@code none}.
@@ -35,7 +37,7 @@ class QueueMeters implements QueueEventListener {
 
 	@Override
 	public void failed(String queue, String subscription, Throwable failure) {
-		counter("pgqueue.failed", queue, subscription, failure.getClass().getSimpleName()).increment();
+		counter("pgqueue.failed", queue, subscription, ClassUtils.getShortName(failure.getClass())).increment();
 	}
 
 	@Override
