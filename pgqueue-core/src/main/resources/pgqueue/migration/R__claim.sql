@@ -144,8 +144,8 @@ $$;
 -- p_n). To be called as one autocommit statement: it stores a snapshot, so its transaction must not send.
 --
 -- Returns a row per message, state 'l' when it was read from the log or 'r' when it comes back from retry, and one last
--- row that sums up: state 'e' (done, nothing was held back) or 'b' (another claim is in the lane: come back soon),
--- next_due_micros (until the next retry is due; 0: at once) and due_from for the next call.
+-- row that sums up: state 'e' (nothing more to be seen), 'm' (there may be more: claim again at once) or 'b' (another claim is
+-- in the lane: come back soon), next_due_micros (until the next retry is due; 0: at once) and due_from for the next call.
 CREATE OR REPLACE FUNCTION ${schema}.claim(p_worker bigint, p_n bigint, p_queue integer, p_subscription integer,
     p_limit integer, p_bytes bigint, p_due_from timestamptz)
 RETURNS TABLE (state text, id bigint, attempt integer, enqueued_at timestamptz, headers text, payload text,
@@ -164,7 +164,7 @@ DECLARE
     v_due     timestamptz;
     v_log     boolean := true;
     v_move    boolean := false;
-    v_busy    boolean := false;
+    v_state   text := 'e';
     v_share   integer;
     v_room    integer := p_limit;
     v_read    integer;
@@ -245,16 +245,25 @@ BEGIN
         PERFORM 1 FROM ${schema}.lane l
         WHERE l.subscription_id = p_subscription AND l.lane = v_lane
         FOR NO KEY UPDATE SKIP LOCKED;
-        v_busy := NOT FOUND;
-        IF NOT v_busy THEN
+        IF NOT FOUND THEN
+            v_state := 'b';
+        ELSE
             RETURN QUERY
             SELECT 'l', l.id, 1, l.enqueued_at, l.headers, l.payload, NULL::bigint, NULL::timestamptz
             FROM ${schema}.claim_log(p_worker, p_n, p_queue, p_subscription, v_lane, v_room, p_bytes, v_move) l;
+            -- Fewer than there was room for need not mean the end: a window that was open before came to its end, or
+            -- the bytes were used up in one that stays open.
+            SELECT CASE WHEN v_cursor.horizon IS NOT NULL OR c.horizon IS NOT NULL THEN 'm' ELSE 'e' END INTO v_state
+            FROM ${schema}.cursor c
+            WHERE c.subscription_id = p_subscription AND c.lane = v_lane
+            ORDER BY c.seq DESC LIMIT 1;
         END IF;
+    ELSIF v_log OR v_move THEN
+        v_state := 'm';
     END IF;
 
     RETURN QUERY
-    SELECT CASE WHEN v_busy THEN 'b' ELSE 'e' END, NULL::bigint, NULL::integer, NULL::timestamptz, NULL::text, NULL::text,
+    SELECT v_state, NULL::bigint, NULL::integer, NULL::timestamptz, NULL::text, NULL::text,
         CASE WHEN v_due IS NOT NULL THEN greatest(0, extract(epoch FROM v_due - clock_timestamp()) * 1000000)::bigint END,
         p_due_from;
 END

@@ -65,7 +65,7 @@ public final class Leases {
 			if (results.getObject(2) == null) {
 				long due = results.getLong(7);
 				Long nextDue = results.wasNull() ? null : due;
-				return new Claim(messages, "b".equals(state), nextDue, results.getObject(8, OffsetDateTime.class));
+				return new Claim(messages, "m".equals(state), "b".equals(state), nextDue, results.getObject(8, OffsetDateTime.class));
 			}
 			messages.add(new ClaimedMessage(results.getLong(2), results.getInt(3),
 					results.getObject(4, OffsetDateTime.class).toInstant(), results.getString(5), results.getString(6),
@@ -168,12 +168,13 @@ public final class Leases {
 	 * What was claimed.
 	 *
 	 * @param messages the messages
+	 * @param more whether there may be more at once, although fewer than the limit came
 	 * @param busy whether another claim was reading the log, so that more may be there
 	 * @param nextDueMicros microseconds until the next retry is due, 0 if more are due
 	 * now, {@code null} if none waits
 	 * @param dueFrom for the next claim
 	 */
-	public record Claim(List<ClaimedMessage> messages, boolean busy, @Nullable Long nextDueMicros,
+	public record Claim(List<ClaimedMessage> messages, boolean more, boolean busy, @Nullable Long nextDueMicros,
 			OffsetDateTime dueFrom) {
 	}
 

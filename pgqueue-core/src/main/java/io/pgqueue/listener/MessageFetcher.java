@@ -162,7 +162,7 @@ final class MessageFetcher implements Runnable {
 	}
 
 	private Duration pause(Claim claim, int limit) {
-		if (claim.messages().size() >= limit) {
+		if (claim.more() || claim.messages().size() >= limit) {
 			return Duration.ZERO;
 		}
 		if (claim.busy()) {

@@ -20,7 +20,7 @@ import org.springframework.context.annotation.Bean;
 		beforeName = "org.springframework.boot.health.autoconfigure.contributor.HealthContributorAutoConfiguration")
 @ConditionalOnClass({ HealthIndicator.class, ConditionalOnEnabledHealthIndicator.class })
 @ConditionalOnEnabledHealthIndicator("pgqueue")
-@ConditionalOnBean({ QueueAdmin.class, QueueListenerRegistry.class })
+@ConditionalOnBean({ QueueAdmin.class, QueueListenerRegistry.class, PgQueueProperties.class })
 public final class PgQueueHealthAutoConfiguration {
 
 	@Bean

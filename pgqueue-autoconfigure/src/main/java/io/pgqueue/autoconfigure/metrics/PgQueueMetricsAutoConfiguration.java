@@ -2,8 +2,11 @@ package io.pgqueue.autoconfigure.metrics;
 
 import io.micrometer.core.instrument.MeterRegistry;
 import io.pgqueue.autoconfigure.PgQueueAutoConfiguration;
+import io.pgqueue.listener.QueueListenerRegistry;
 
 import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProperty;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnSingleCandidate;
 import org.springframework.context.annotation.Bean;
@@ -15,6 +18,8 @@ import org.springframework.context.annotation.Bean;
 		afterName = "org.springframework.boot.micrometer.metrics.autoconfigure.CompositeMeterRegistryAutoConfiguration")
 @ConditionalOnClass(MeterRegistry.class)
 @ConditionalOnSingleCandidate(MeterRegistry.class)
+@ConditionalOnBean(QueueListenerRegistry.class)
+@ConditionalOnBooleanProperty(name = "pgqueue.enabled", matchIfMissing = true)
 public final class PgQueueMetricsAutoConfiguration {
 
 	@Bean
