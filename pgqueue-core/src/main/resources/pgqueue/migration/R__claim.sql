@@ -167,7 +167,8 @@ DECLARE
     v_state   text := 'e';
     v_share   integer;
     v_room    integer := p_limit;
-    v_read    integer;
+    v_bytes   bigint := p_bytes;
+    v_last    timestamptz;
 BEGIN
     PERFORM ${schema}.require_read_committed();
     IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
@@ -213,6 +214,7 @@ BEGIN
     -- one message they take turns.
     IF v_due <= v_now THEN
         v_share := CASE WHEN v_log THEN (p_limit + (p_n & 1)::integer) / 2 ELSE p_limit END;
+        v_last := p_due_from;
         FOR v_retry IN
             SELECT * FROM ${schema}.claim_retries(p_worker, p_n, p_subscription, v_share, p_bytes, p_due_from, v_now)
         LOOP
@@ -223,25 +225,21 @@ BEGIN
             headers := v_retry.headers;
             payload := v_retry.payload;
             RETURN NEXT;
-            v_due := greatest(v_due, v_retry.due_at);
+            v_last := greatest(v_last, v_retry.due_at);
             v_room := v_room - 1;
-            v_share := v_share - 1;
+            v_bytes := v_bytes - octet_length(v_retry.payload);
         END LOOP;
-        -- All that was due has been taken, unless the share was used up.
-        IF v_share > 0 THEN
-            p_due_from := greatest(p_due_from, v_now - interval '2 s');
-            SELECT r.due_at INTO v_due FROM ${schema}.retry r
-            WHERE r.subscription_id = p_subscription AND r.worker_id IS NULL AND r.due_at > v_now
-            ORDER BY r.due_at LIMIT 1;
-        ELSE
-            p_due_from := greatest(p_due_from, v_due - interval '2 s');
-            v_due := v_now;
+        -- What is left over: because of the share, or the bytes, or because another claim is just taking it.
+        SELECT r.due_at INTO v_due FROM ${schema}.retry r
+        WHERE r.subscription_id = p_subscription AND r.worker_id IS NULL AND r.due_at >= v_last
+        ORDER BY r.due_at LIMIT 1;
+        IF v_due <= v_now AND v_room = p_limit AND v_share > 0 THEN
+            v_state := 'b';
         END IF;
-    ELSE
-        p_due_from := greatest(p_due_from, v_now - interval '2 s');
     END IF;
+    p_due_from := greatest(p_due_from, least(v_due, v_now) - interval '2 s');
 
-    IF (v_log OR v_move) AND v_room > 0 THEN
+    IF (v_log OR v_move) AND v_room > 0 AND v_bytes > 0 THEN
         PERFORM 1 FROM ${schema}.lane l
         WHERE l.subscription_id = p_subscription AND l.lane = v_lane
         FOR NO KEY UPDATE SKIP LOCKED;
@@ -250,10 +248,10 @@ BEGIN
         ELSE
             RETURN QUERY
             SELECT 'l', l.id, 1, l.enqueued_at, l.headers, l.payload, NULL::bigint, NULL::timestamptz
-            FROM ${schema}.claim_log(p_worker, p_n, p_queue, p_subscription, v_lane, v_room, p_bytes, v_move) l;
+            FROM ${schema}.claim_log(p_worker, p_n, p_queue, p_subscription, v_lane, v_room, v_bytes, v_move) l;
             -- Fewer than there was room for need not mean the end: a window that was open before came to its end, or
             -- the bytes were used up in one that stays open.
-            SELECT CASE WHEN v_cursor.horizon IS NOT NULL OR c.horizon IS NOT NULL THEN 'm' ELSE 'e' END INTO v_state
+            SELECT CASE WHEN v_cursor.horizon IS NOT NULL OR c.horizon IS NOT NULL THEN 'm' ELSE v_state END INTO v_state
             FROM ${schema}.cursor c
             WHERE c.subscription_id = p_subscription AND c.lane = v_lane
             ORDER BY c.seq DESC LIMIT 1;

@@ -28,7 +28,7 @@ final class SentMessages {
 	}
 
 	void add(String queue, long count) {
-		if (this.database.inTransaction() && TransactionSynchronizationManager.isSynchronizationActive()) {
+		if (this.database.inTransaction()) {
 			current().counts.merge(queue, count, Long::sum);
 		}
 		else {
@@ -78,7 +78,25 @@ final class SentMessages {
 
 		@Override
 		public void afterCommit() {
-			this.counts.forEach(SentMessages.this::committed);
+			announce();
+		}
+
+		/**
+		 * A send out of somebody else's {@code afterCommit} finds the transaction still
+		 * bound, but comes too late for its commit and for this object's.
+		 */
+		@Override
+		public void afterCompletion(int status) {
+			if (status == STATUS_COMMITTED && !this.counts.isEmpty()) {
+				SentMessages.this.database.commitAfterCommit();
+				announce();
+			}
+		}
+
+		private void announce() {
+			Map<String, Long> committed = Map.copyOf(this.counts);
+			this.counts.clear();
+			committed.forEach(SentMessages.this::committed);
 		}
 
 	}

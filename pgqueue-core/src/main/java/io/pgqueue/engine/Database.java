@@ -1,5 +1,6 @@
 package io.pgqueue.engine;
 
+import java.lang.reflect.Method;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -7,6 +8,8 @@ import java.sql.SQLException;
 import java.sql.Statement;
 
 import javax.sql.DataSource;
+
+import org.jspecify.annotations.Nullable;
 
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.UncategorizedSQLException;
@@ -16,6 +19,8 @@ import org.springframework.jdbc.datasource.TransactionAwareDataSourceProxy;
 import org.springframework.jdbc.support.SQLExceptionSubclassTranslator;
 import org.springframework.jdbc.support.SQLExceptionTranslator;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
+import org.springframework.util.Assert;
+import org.springframework.util.ReflectionUtils;
 
 /**
  * Runs single statements against one schema: in the caller's transaction, or in a
@@ -27,6 +32,8 @@ public final class Database {
 	private static final String WRONG_ISOLATION = "PGQ01";
 
 	private static final String WORKER_GONE = "PGQ02";
+
+	private static final Method TRANSACTION_ACTIVE = transactionActive();
 
 	private final DataSource dataSource;
 
@@ -74,16 +81,48 @@ public final class Database {
 	 * @return whether there is one
 	 */
 	public boolean inTransaction() {
-		if (!TransactionSynchronizationManager.isActualTransactionActive()) {
-			return false;
-		}
-		ConnectionHolder holder = (ConnectionHolder) TransactionSynchronizationManager.getResource(this.dataSource);
+		ConnectionHolder holder = boundHolder();
+		return holder != null && TransactionSynchronizationManager.isActualTransactionActive()
+				&& TransactionSynchronizationManager.isSynchronizationActive() && belongsToTransaction(holder);
+	}
+
+	/**
+	 * Commits what was sent on the bound connection after Spring had committed the
+	 * transaction: nobody else would.
+	 */
+	public void commitAfterCommit() {
+		ConnectionHolder holder = boundHolder();
 		try {
-			return holder != null && !holder.getConnection().getAutoCommit();
+			if (holder != null && !holder.getConnection().getAutoCommit()) {
+				holder.getConnection().commit();
+			}
 		}
 		catch (SQLException ex) {
-			throw translate("autocommit", ex);
+			throw translate("commit", ex);
 		}
+	}
+
+	private @Nullable ConnectionHolder boundHolder() {
+		return (ConnectionHolder) TransactionSynchronizationManager.getResource(this.dataSource);
+	}
+
+	/**
+	 * A holder that {@link DataSourceUtils} has bound, for the length of a transaction on
+	 * another DataSource, is synchronised but not active; one of a JDBC transaction is
+	 * both, one of a JPA transaction neither.
+	 */
+	private static boolean belongsToTransaction(ConnectionHolder holder) {
+		return !holder.isSynchronizedWithTransaction()
+				|| Boolean.TRUE.equals(ReflectionUtils.invokeMethod(TRANSACTION_ACTIVE, holder));
+	}
+
+	private static Method transactionActive() {
+		// Protected, and the only thing that tells.
+		Method method = ReflectionUtils.findMethod(ConnectionHolder.class, "isTransactionActive");
+		Assert.state(method != null,
+				"ConnectionHolder.isTransactionActive() is gone: this release does not work with this Spring");
+		ReflectionUtils.makeAccessible(method);
+		return method;
 	}
 
 	/**

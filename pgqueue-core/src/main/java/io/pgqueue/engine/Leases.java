@@ -65,7 +65,8 @@ public final class Leases {
 			if (results.getObject(2) == null) {
 				long due = results.getLong(7);
 				Long nextDue = results.wasNull() ? null : due;
-				return new Claim(messages, "m".equals(state), "b".equals(state), nextDue, results.getObject(8, OffsetDateTime.class));
+				return new Claim(messages, "m".equals(state), "b".equals(state), nextDue,
+						results.getObject(8, OffsetDateTime.class));
 			}
 			messages.add(new ClaimedMessage(results.getLong(2), results.getInt(3),
 					results.getObject(4, OffsetDateTime.class).toInstant(), results.getString(5), results.getString(6),

@@ -1,5 +1,6 @@
 package io.pgqueue.schema;
 
+import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -11,6 +12,7 @@ import java.util.Map;
 
 import javax.sql.DataSource;
 
+import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.SchemaException;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
@@ -55,6 +57,7 @@ public final class SchemaMigrator {
 	 * @param locations the Flyway locations, usually {@link #LOCATION}
 	 */
 	public SchemaMigrator(DataSource dataSource, String schema, List<String> functions, String... locations) {
+		requireValidName(schema);
 		this.dataSource = dataSource;
 		this.schema = schema;
 		this.functions = functions;
@@ -72,6 +75,7 @@ public final class SchemaMigrator {
 			connection.setAutoCommit(false);
 			try {
 				lock(connection);
+				requireCreatable(connection);
 				migrateLocked();
 				connection.commit();
 			}
@@ -108,7 +112,7 @@ public final class SchemaMigrator {
 			.schemas(this.schema)
 			.defaultSchema(this.schema)
 			.table(HISTORY_TABLE)
-			.placeholders(Map.of("schema", "\"" + this.schema.replace("\"", "\"\"") + "\""))
+			.placeholders(Map.of("schema", quoted()))
 			// The schema may hold something of the application already.
 			.baselineOnMigrate(true)
 			.baselineVersion("0")
@@ -123,6 +127,35 @@ public final class SchemaMigrator {
 		flyway.migrate();
 	}
 
+	private static void requireValidName(String schema) {
+		int bytes = schema.getBytes(StandardCharsets.UTF_8).length;
+		if (schema.isBlank() || bytes > 63 || schema.startsWith("pg_") || schema.indexOf('\0') >= 0) {
+			throw new InvalidConfigurationException("Invalid schema name '" + schema.replaceAll("\\p{Cntrl}", "?")
+					+ "': use 1 to 63 bytes that are not blank and do not begin with pg_");
+		}
+	}
+
+	/**
+	 * Flyway would try for ten seconds.
+	 */
+	private void requireCreatable(Connection connection) throws SQLException {
+		try (PreparedStatement statement = connection.prepareStatement("SELECT to_regnamespace(?) IS NOT NULL"
+				+ " OR has_database_privilege(current_database(), 'CREATE'), current_user")) {
+			statement.setString(1, quoted());
+			try (ResultSet result = statement.executeQuery()) {
+				result.next();
+				if (!result.getBoolean(1)) {
+					throw new SchemaException("User " + result.getString(2) + " may not create schema \"" + this.schema
+							+ "\": grant CREATE on the database, or migrate with another user and set pgqueue.migration.enabled=false");
+				}
+			}
+		}
+	}
+
+	private String quoted() {
+		return "\"" + this.schema.replace("\"", "\"\"") + "\"";
+	}
+
 	private void lock(Connection connection) throws SQLException {
 		try (PreparedStatement statement = connection
 			.prepareStatement("SELECT set_config('statement_timeout', '0', true),"
@@ -134,7 +167,7 @@ public final class SchemaMigrator {
 	}
 
 	private void requireComplete(Connection connection) throws SQLException {
-		String prefix = "\"" + this.schema.replace("\"", "\"\"") + "\".";
+		String prefix = quoted() + ".";
 		try (PreparedStatement statement = connection
 			.prepareStatement("SELECT f FROM unnest(?) AS f WHERE to_regprocedure(f) IS NULL")) {
 			statement.setArray(1, connection.createArrayOf("text",
