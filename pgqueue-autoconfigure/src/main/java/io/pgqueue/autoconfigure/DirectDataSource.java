@@ -8,7 +8,9 @@ import java.util.Properties;
 import javax.sql.DataSource;
 
 import com.zaxxer.hikari.HikariConfigMXBean;
+import com.zaxxer.hikari.HikariCredentialsProvider;
 import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.util.Credentials;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.ds.common.BaseDataSource;
 import org.slf4j.Logger;
@@ -48,31 +50,35 @@ final class DirectDataSource extends AbstractDataSource {
 
 	@Override
 	public Connection getConnection(@Nullable String user, @Nullable String password) throws SQLException {
-		Settings own = HIKARI ? Hikari.settings(this.pooled) : null;
-		String url = (this.configured.url() != null) ? this.configured.url() : (own != null) ? own.url() : null;
-		if (url != null) {
-			return connect(url, own);
+		Settings pool = HIKARI ? Hikari.settings(this.pooled) : null;
+		Settings settings = (pool != null) ? pool : new Settings(null, null, null, new Properties());
+		settings = settings.with(this.configured);
+		if (settings.url() != null) {
+			return connect(settings.url(), settings);
 		}
-		DataSource driver = HIKARI ? Hikari.driver(this.pooled) : null;
-		if (driver == null && this.pooled instanceof BaseDataSource) {
-			driver = this.pooled;
-		}
+		DataSource driver = driver();
 		if (driver == null) {
 			warnOnce();
-			driver = this.pooled;
+			return this.pooled.getConnection();
 		}
-		return driver.getConnection();
+		return (settings.user() != null) ? driver.getConnection(settings.user(), settings.password())
+				: driver.getConnection();
 	}
 
-	private Connection connect(String url, @Nullable Settings own) throws SQLException {
-		Properties properties = new Properties();
-		if (own != null) {
-			properties.putAll(own.properties());
-			set(properties, "user", own.user());
-			set(properties, "password", own.password());
+	private @Nullable DataSource driver() throws SQLException {
+		DataSource driver = HIKARI ? Hikari.driver(this.pooled) : null;
+		if (driver != null) {
+			return driver;
 		}
-		set(properties, "user", this.configured.user());
-		set(properties, "password", this.configured.password());
+		return this.pooled.isWrapperFor(BaseDataSource.class) ? (DataSource) this.pooled.unwrap(BaseDataSource.class)
+				: null;
+	}
+
+	private static Connection connect(String url, Settings settings) throws SQLException {
+		Properties properties = new Properties();
+		settings.properties().forEach((name, value) -> properties.setProperty(name.toString(), value.toString()));
+		set(properties, "user", settings.user());
+		set(properties, "password", settings.password());
 		properties.putIfAbsent("ApplicationName", "pgqueue");
 		properties.putIfAbsent("tcpKeepAlive", "true");
 		properties.putIfAbsent("connectTimeout", "10");
@@ -96,14 +102,22 @@ final class DirectDataSource extends AbstractDataSource {
 	}
 
 	/**
-	 * How a pool connects.
+	 * How to connect.
 	 *
-	 * @param url JDBC URL
+	 * @param url JDBC URL, if there is one
 	 * @param user user, if there is one
 	 * @param password password, if there is one
 	 * @param properties properties of the driver
 	 */
-	private record Settings(String url, @Nullable String user, @Nullable String password, Properties properties) {
+	private record Settings(@Nullable String url, @Nullable String user, @Nullable String password,
+			Properties properties) {
+
+		Settings with(PgQueueProperties.Direct configured) {
+			return new Settings((configured.url() != null) ? configured.url() : this.url,
+					(configured.user() != null) ? configured.user() : this.user,
+					(configured.password() != null) ? configured.password() : this.password, this.properties);
+		}
+
 	}
 
 	/**
@@ -113,15 +127,22 @@ final class DirectDataSource extends AbstractDataSource {
 
 		static @Nullable Settings settings(DataSource dataSource) {
 			HikariDataSource pool = unwrap(dataSource);
-			if (pool == null || pool.getJdbcUrl() == null) {
+			if (pool == null) {
 				return null;
 			}
-			return new Settings(pool.getJdbcUrl(), pool.getCredentials().getUsername(),
-					pool.getCredentials().getPassword(), pool.getDataSourceProperties());
+			HikariCredentialsProvider provider = pool.getCredentialsProvider();
+			Credentials credentials = (provider != null) ? provider.getCredentials() : pool.getCredentials();
+			return new Settings(pool.getJdbcUrl(), credentials.getUsername(), credentials.getPassword(),
+					pool.getDataSourceProperties());
 		}
 
-		static @Nullable DataSource driver(DataSource dataSource) {
+		static @Nullable DataSource driver(DataSource dataSource) throws SQLException {
 			HikariDataSource pool = unwrap(dataSource);
+			if (pool != null && pool.getDataSource() == null && !pool.isRunning()) {
+				// The pool makes its DataSource out of a class name with its first
+				// connection.
+				pool.getConnection().close();
+			}
 			return (pool != null) ? pool.getDataSource() : null;
 		}
 

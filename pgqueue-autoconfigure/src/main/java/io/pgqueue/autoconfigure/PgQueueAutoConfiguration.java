@@ -29,6 +29,7 @@ import org.springframework.boot.context.properties.EnableConfigurationProperties
 import org.springframework.boot.jdbc.autoconfigure.DataSourceAutoConfiguration;
 import org.springframework.boot.thread.Threading;
 import org.springframework.context.annotation.Bean;
+import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.core.env.Environment;
 
 /**
@@ -84,7 +85,7 @@ public final class PgQueueAutoConfiguration {
 
 	@Bean
 	DeclaredQueues pgQueueDeclaredQueues(QueueListenerRegistry registry, ObjectProvider<Queue> queues,
-			Environment environment) {
+			ConfigurableEnvironment environment) {
 		return new DeclaredQueues(registry, queues.orderedStream().toList(), environment);
 	}
 

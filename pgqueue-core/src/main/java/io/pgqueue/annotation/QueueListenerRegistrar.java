@@ -8,6 +8,7 @@ import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.Queue;
 import io.pgqueue.listener.ContainerOptions;
 import io.pgqueue.listener.HandlerMethodInvoker;
+import io.pgqueue.listener.PayloadArgumentResolver;
 import io.pgqueue.listener.QueueListenerRegistry;
 import io.pgqueue.listener.QueueMessageArgumentResolver;
 import org.jspecify.annotations.Nullable;
@@ -56,7 +57,8 @@ public final class QueueListenerRegistrar {
 		this.beanFactory = beanFactory;
 		this.methodFactory.setBeanFactory(beanFactory);
 		this.methodFactory.setMessageConverter(converter);
-		this.methodFactory.setCustomArgumentResolvers(List.of(new QueueMessageArgumentResolver()));
+		this.methodFactory.setCustomArgumentResolvers(
+				List.of(new QueueMessageArgumentResolver(), new PayloadArgumentResolver(converter)));
 		this.methodFactory.afterPropertiesSet();
 	}
 

@@ -64,7 +64,7 @@ final class PayloadWriter {
 
 	private String json(Object body) {
 		try {
-			return this.mapper.writeValueAsString(body);
+			return escapeLoneSurrogates(this.mapper.writeValueAsString(body));
 		}
 		catch (JacksonException ex) {
 			throw new InvalidMessageException("A payload of type " + body.getClass().getName()
@@ -74,6 +74,25 @@ final class PayloadWriter {
 			throw new InvalidMessageException("A payload of type " + body.getClass().getName()
 					+ " cannot be written as JSON: it refers to itself or is nested too deeply", ex);
 		}
+	}
+
+	/**
+	 * Half a surrogate pair cannot be encoded in UTF-8, but JSON has an escape for it.
+	 */
+	private static String escapeLoneSurrogates(String json) {
+		if (json.chars().noneMatch((character) -> Character.isSurrogate((char) character))) {
+			return json;
+		}
+		StringBuilder escaped = new StringBuilder(json.length() + 16);
+		json.codePoints().forEach((character) -> {
+			if (character >= Character.MIN_SURROGATE && character <= Character.MAX_SURROGATE) {
+				escaped.append(String.format("\\u%04x", character));
+			}
+			else {
+				escaped.appendCodePoint(character);
+			}
+		});
+		return escaped.toString();
 	}
 
 	private void requireFits(String json, Object body) {
@@ -96,6 +115,9 @@ final class PayloadWriter {
 			return null;
 		}
 		headers.forEach((name, value) -> {
+			if (name == null) {
+				throw new InvalidMessageException("A header has no name: its name is null");
+			}
 			if (name.startsWith(QueueHeaders.PREFIX)) {
 				throw new InvalidMessageException("The header '" + name + "' cannot be set: names that begin with '"
 						+ QueueHeaders.PREFIX + "' belong to the library");

@@ -105,35 +105,21 @@ public final class QueueTemplate implements QueueOperations {
 		}
 		Map<String, @Nullable Object> headers = headers(options);
 		requireTransaction(queue);
-		if (this.database.inTransaction()) {
-			return appendAll(queue, payloads.iterator(), headers);
+		Batch batch = new Batch(queue, payloads.iterator(), headers);
+		boolean several = batch.fill();
+		if (!this.database.inTransaction()) {
+			this.ownTransaction.executeWithoutResult((status) -> batch.send());
 		}
-		List<SendResult> results = this.ownTransaction
-			.execute((status) -> appendAll(queue, payloads.iterator(), headers));
-		return (results != null) ? results : List.of();
-	}
-
-	private SentIds appendAll(String queue, Iterator<?> payloads, Map<String, @Nullable Object> options) {
-		SentIds results = new SentIds(queue);
-		List<String> chunk = new ArrayList<>();
-		List<@Nullable String> headers = new ArrayList<>();
-		long characters = 0;
-		while (payloads.hasNext()) {
-			Stored message = write(payloads.next(), options, results.size() + chunk.size());
-			chunk.add(message.payload());
-			headers.add(message.headers());
-			characters += message.size();
-			if (chunk.size() == CHUNK_MESSAGES || characters >= CHUNK_CHARACTERS || !payloads.hasNext()) {
-				results.append(append(queue, chunk, headers));
-				chunk.clear();
-				headers.clear();
-				characters = 0;
-			}
+		else if (several) {
+			// A caller that catches what goes wrong in a later chunk, and commits, must
+			// not
+			// commit the earlier ones.
+			this.database.inSavepoint(batch::send);
 		}
-		if (!results.isEmpty()) {
-			this.sent.add(queue, results.size());
+		else {
+			batch.send();
 		}
-		return results;
+		return batch.results;
 	}
 
 	private Stored write(@Nullable Object payload, Map<String, @Nullable Object> options, int position) {
@@ -182,6 +168,58 @@ public final class QueueTemplate implements QueueOperations {
 		SendOptions given = new SendOptions();
 		options.accept(given);
 		return given.headers();
+	}
+
+	/**
+	 * Sends a stream of payloads in chunks, one statement each.
+	 */
+	private final class Batch {
+
+		private final String queue;
+
+		private final Iterator<?> payloads;
+
+		private final Map<String, @Nullable Object> options;
+
+		private final SentIds results;
+
+		private final List<String> chunk = new ArrayList<>();
+
+		private final List<@Nullable String> headers = new ArrayList<>();
+
+		Batch(String queue, Iterator<?> payloads, Map<String, @Nullable Object> options) {
+			this.queue = queue;
+			this.payloads = payloads;
+			this.options = options;
+			this.results = new SentIds(queue);
+		}
+
+		/**
+		 * Fills the next chunk and tells whether there is more than that.
+		 */
+		boolean fill() {
+			this.chunk.clear();
+			this.headers.clear();
+			long characters = 0;
+			while (this.payloads.hasNext() && this.chunk.size() < CHUNK_MESSAGES && characters < CHUNK_CHARACTERS) {
+				Stored message = write(this.payloads.next(), this.options, this.results.size() + this.chunk.size());
+				this.chunk.add(message.payload());
+				this.headers.add(message.headers());
+				characters += message.size();
+			}
+			return this.payloads.hasNext();
+		}
+
+		void send() {
+			while (!this.chunk.isEmpty()) {
+				this.results.append(append(this.queue, this.chunk, this.headers));
+				fill();
+			}
+			if (!this.results.isEmpty()) {
+				QueueTemplate.this.sent.add(this.queue, this.results.size());
+			}
+		}
+
 	}
 
 	/**

@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Savepoint;
 import java.sql.Statement;
 
 import javax.sql.DataSource;
@@ -99,6 +100,31 @@ public final class Database {
 		}
 		catch (SQLException ex) {
 			throw translate("commit", ex);
+		}
+	}
+
+	/**
+	 * Runs several statements in the transaction that Spring has bound, all or none.
+	 * @param statements the statements
+	 */
+	public void inSavepoint(Runnable statements) {
+		Connection connection = DataSourceUtils.getConnection(this.dataSource);
+		try {
+			Savepoint savepoint = connection.setSavepoint();
+			try {
+				statements.run();
+			}
+			catch (RuntimeException | Error ex) {
+				connection.rollback(savepoint);
+				throw ex;
+			}
+			connection.releaseSavepoint(savepoint);
+		}
+		catch (SQLException ex) {
+			throw translate("savepoint", ex);
+		}
+		finally {
+			DataSourceUtils.releaseConnection(connection, this.dataSource);
 		}
 	}
 
