@@ -11,6 +11,7 @@ import io.pgqueue.admin.QueueAdmin;
 import io.pgqueue.annotation.QueueListenerAnnotationBeanPostProcessor;
 import io.pgqueue.annotation.QueueListenerRegistrar;
 import io.pgqueue.client.QueueTemplate;
+import io.pgqueue.listener.HandlerMethodFactory;
 import io.pgqueue.listener.JsonPayloadConverter;
 import io.pgqueue.listener.QueueListenerRegistry;
 import io.pgqueue.wakeup.WakeUps;
@@ -109,7 +110,7 @@ public final class PgQueueAutoConfiguration {
 		JsonMapper mapper = jsonMapper.getIfAvailable(JsonMapper::shared);
 		return new QueueListenerRegistrar(registry,
 				new ListenerDefaults(properties, Threading.VIRTUAL.isActive(environment)),
-				new JsonPayloadConverter(mapper), mapper, beanFactory);
+				new HandlerMethodFactory(new JsonPayloadConverter(mapper), mapper, beanFactory), beanFactory);
 	}
 
 	@Bean

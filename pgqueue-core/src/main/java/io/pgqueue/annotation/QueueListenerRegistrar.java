@@ -1,26 +1,20 @@
 package io.pgqueue.annotation;
 
 import java.lang.reflect.Method;
-import java.util.List;
 import java.util.function.Function;
 
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.Queue;
 import io.pgqueue.listener.ContainerOptions;
-import io.pgqueue.listener.HandlerMethodInvoker;
-import io.pgqueue.listener.PayloadArgumentResolver;
+import io.pgqueue.listener.HandlerMethodFactory;
 import io.pgqueue.listener.QueueListenerRegistry;
-import io.pgqueue.listener.QueueMessageArgumentResolver;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.databind.json.JsonMapper;
 
 import org.springframework.aop.support.AopUtils;
 import org.springframework.beans.factory.config.BeanExpressionContext;
 import org.springframework.beans.factory.config.BeanExpressionResolver;
 import org.springframework.beans.factory.config.ConfigurableBeanFactory;
 import org.springframework.format.datetime.standard.DurationFormatterUtils;
-import org.springframework.messaging.converter.MessageConverter;
-import org.springframework.messaging.handler.annotation.support.DefaultMessageHandlerMethodFactory;
 import org.springframework.util.StringUtils;
 
 /**
@@ -32,34 +26,23 @@ public final class QueueListenerRegistrar {
 
 	private final QueueListenerDefaults defaults;
 
-	private final MessageConverter converter;
-
-	private final JsonMapper jsonMapper;
+	private final HandlerMethodFactory methods;
 
 	private final ConfigurableBeanFactory beanFactory;
-
-	private final DefaultMessageHandlerMethodFactory methodFactory = new DefaultMessageHandlerMethodFactory();
 
 	/**
 	 * Creates a registrar.
 	 * @param registry gets the containers
 	 * @param defaults what is configured for all listeners or for one queue
-	 * @param converter reads payloads
-	 * @param jsonMapper reads headers
+	 * @param methods makes handler methods invocable
 	 * @param beanFactory resolves placeholders and expressions
 	 */
 	public QueueListenerRegistrar(QueueListenerRegistry registry, QueueListenerDefaults defaults,
-			MessageConverter converter, JsonMapper jsonMapper, ConfigurableBeanFactory beanFactory) {
+			HandlerMethodFactory methods, ConfigurableBeanFactory beanFactory) {
 		this.registry = registry;
 		this.defaults = defaults;
-		this.converter = converter;
-		this.jsonMapper = jsonMapper;
+		this.methods = methods;
 		this.beanFactory = beanFactory;
-		this.methodFactory.setBeanFactory(beanFactory);
-		this.methodFactory.setMessageConverter(converter);
-		this.methodFactory.setCustomArgumentResolvers(
-				List.of(new QueueMessageArgumentResolver(), new PayloadArgumentResolver(converter)));
-		this.methodFactory.afterPropertiesSet();
 	}
 
 	/**
@@ -83,8 +66,7 @@ public final class QueueListenerRegistrar {
 		set(listener.pollInterval(), where + ", pollInterval", DurationFormatterUtils::detectAndParse,
 				options::pollInterval);
 		set(listener.autoStartup(), where + ", autoStartup", QueueListenerRegistrar::toBoolean, options::autoStartup);
-		this.registry.register(options.build(),
-				new HandlerMethodInvoker(bean, invocable, this.methodFactory, this.converter, this.jsonMapper));
+		this.registry.register(options.build(), this.methods.create(bean, invocable));
 	}
 
 	private static Method invocable(Object bean, Method method, String where) {

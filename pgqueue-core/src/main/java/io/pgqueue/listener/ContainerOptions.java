@@ -33,6 +33,7 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		require(concurrency >= 1 && concurrency <= 10_000, id, "concurrency", concurrency, "from 1 to 10000");
 		require(batchSize >= 1 && batchSize <= 10_000, id, "batch-size", batchSize, "from 1 to 10000");
 		require(pollInterval.compareTo(Duration.ofMillis(1)) >= 0, id, "poll-interval", pollInterval, "at least 1ms");
+		require(!shutdownTimeout.isNegative(), id, "shutdown-timeout", shutdownTimeout, "zero or longer");
 	}
 
 	/**

@@ -89,12 +89,22 @@ final class Dispatcher {
 		return (int) Math.min(this.mostAhead, this.concurrency * AHEAD.toNanos() / this.nanosPerUnit);
 	}
 
-	synchronized void add(List<List<Delivery>> units) {
-		this.buffer.addAll(units);
-		while (this.runners.size() + this.starting < this.concurrency && this.starting < this.buffer.size()) {
-			this.starting++;
-			this.executor.execute(this::run);
+	/**
+	 * Takes units to be handled, or hands them back if it has been stopped.
+	 */
+	void add(List<List<Delivery>> units) throws InterruptedException {
+		synchronized (this) {
+			this.buffer.addAll(units);
+			while (!this.stopped && this.runners.size() + this.starting < this.concurrency
+					&& this.starting < this.buffer.size()) {
+				this.starting++;
+				this.executor.execute(this::run);
+			}
+			if (!this.stopped) {
+				return;
+			}
 		}
+		stop();
 	}
 
 	private void run() {
@@ -139,14 +149,21 @@ final class Dispatcher {
 	}
 
 	/**
-	 * Ends {@link #awaitRoom()} and returns the units that were not started.
+	 * Ends {@link #awaitRoom()} and hands back what was not started.
 	 */
-	synchronized List<List<Delivery>> stop() {
-		this.stopped = true;
-		List<List<Delivery>> unstarted = new ArrayList<>(this.buffer);
-		this.buffer.clear();
-		notifyAll();
-		return unstarted;
+	void stop() throws InterruptedException {
+		List<List<Delivery>> unstarted;
+		synchronized (this) {
+			this.stopped = true;
+			unstarted = new ArrayList<>(this.buffer);
+			this.buffer.clear();
+			notifyAll();
+		}
+		for (List<Delivery> unit : unstarted) {
+			for (Delivery delivery : unit) {
+				this.processor.release(delivery);
+			}
+		}
 	}
 
 	/**

@@ -1,6 +1,5 @@
 package io.pgqueue.listener;
 
-import java.lang.reflect.Method;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -12,7 +11,6 @@ import io.pgqueue.engine.ClaimedMessage;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.ObjectReader;
-import tools.jackson.databind.json.JsonMapper;
 
 import org.springframework.core.ResolvableType;
 import org.springframework.messaging.Message;
@@ -20,13 +18,12 @@ import org.springframework.messaging.MessageHeaders;
 import org.springframework.messaging.converter.MessageConversionException;
 import org.springframework.messaging.converter.MessageConverter;
 import org.springframework.messaging.converter.SmartMessageConverter;
-import org.springframework.messaging.handler.annotation.support.MessageHandlerMethodFactory;
 import org.springframework.messaging.handler.invocation.InvocableHandlerMethod;
 import org.springframework.messaging.support.GenericMessage;
 
 /**
- * Decodes messages for one handler method and invokes it. What the method takes is found
- * out once.
+ * Decodes messages for one handler method and invokes it. Made by a
+ * {@link HandlerMethodFactory}.
  */
 public final class HandlerMethodInvoker {
 
@@ -40,21 +37,12 @@ public final class HandlerMethodInvoker {
 
 	private final ObjectReader headerReader;
 
-	/**
-	 * Creates an invoker.
-	 * @param bean the bean, possibly a proxy
-	 * @param method a method that can be invoked on it
-	 * @param factory makes it invocable with Spring's argument resolvers
-	 * @param converter reads payloads
-	 * @param jsonMapper reads headers
-	 * @throws io.pgqueue.InvalidConfigurationException if the method takes two payloads
-	 */
-	public HandlerMethodInvoker(Object bean, Method method, MessageHandlerMethodFactory factory,
-			MessageConverter converter, JsonMapper jsonMapper) {
-		this.method = factory.createInvocableHandlerMethod(bean, method);
-		this.signature = HandlerSignature.of(bean.getClass(), method);
+	HandlerMethodInvoker(InvocableHandlerMethod method, HandlerSignature signature, MessageConverter converter,
+			ObjectReader headerReader) {
+		this.method = method;
+		this.signature = signature;
 		this.converter = converter;
-		this.headerReader = jsonMapper.readerForMapOf(Object.class);
+		this.headerReader = headerReader;
 	}
 
 	/**

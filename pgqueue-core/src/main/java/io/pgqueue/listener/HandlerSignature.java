@@ -8,6 +8,7 @@ import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.QueueMessage;
 import org.jspecify.annotations.Nullable;
 
+import org.springframework.core.GenericTypeResolver;
 import org.springframework.core.MethodParameter;
 import org.springframework.core.ResolvableType;
 import org.springframework.messaging.Message;
@@ -35,7 +36,8 @@ record HandlerSignature(boolean batch, Form form, @Nullable ResolvableType paylo
 				throw new InvalidConfigurationException("Listener method " + method
 						+ " has two parameters for the payload: annotate all but one with @Header or @Headers");
 			}
-			found = of(ResolvableType.forMethodParameter(parameter));
+			found = of(ResolvableType
+				.forType(GenericTypeResolver.resolveType(parameter.getGenericParameterType(), beanClass)));
 		}
 		return (found != null) ? found : new HandlerSignature(false, Form.PAYLOAD, null);
 	}

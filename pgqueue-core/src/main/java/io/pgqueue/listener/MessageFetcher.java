@@ -2,6 +2,7 @@ package io.pgqueue.listener;
 
 import java.time.Duration;
 import java.time.OffsetDateTime;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
@@ -119,7 +120,7 @@ final class MessageFetcher implements Runnable {
 		}
 	}
 
-	private Claim claim(Incarnation incarnation, int limit) {
+	private Claim claim(Incarnation incarnation, int limit) throws InterruptedException {
 		long now = System.nanoTime();
 		if (now - this.lastFullLook >= FULL_LOOK_NANOS) {
 			this.lastFullLook = now;
@@ -172,7 +173,7 @@ final class MessageFetcher implements Runnable {
 		if (claim.nextDueMicros() == null) {
 			return poll;
 		}
-		Duration due = Duration.ofNanos(claim.nextDueMicros() * 1_000);
+		Duration due = Duration.of(claim.nextDueMicros(), ChronoUnit.MICROS);
 		return (due.compareTo(poll) < 0) ? due : poll;
 	}
 

@@ -9,13 +9,9 @@ import org.springframework.messaging.handler.annotation.support.PayloadMethodArg
  * Hands the payload to handler methods as it is. Spring's own resolver takes an empty
  * text for no payload at all.
  */
-public final class PayloadArgumentResolver extends PayloadMethodArgumentResolver {
+final class PayloadArgumentResolver extends PayloadMethodArgumentResolver {
 
-	/**
-	 * Creates a resolver.
-	 * @param converter converts what was not converted before
-	 */
-	public PayloadArgumentResolver(MessageConverter converter) {
+	PayloadArgumentResolver(MessageConverter converter) {
 		super(converter, null, true);
 	}
 

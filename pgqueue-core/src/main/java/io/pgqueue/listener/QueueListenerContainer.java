@@ -1,7 +1,6 @@
 package io.pgqueue.listener;
 
 import java.time.Duration;
-import java.util.List;
 
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.engine.Leases;
@@ -23,6 +22,8 @@ import org.springframework.context.Lifecycle;
 public final class QueueListenerContainer implements Lifecycle {
 
 	private static final Logger logger = LoggerFactory.getLogger(QueueListenerContainer.class);
+
+	private static final Duration FETCHER_LIMIT = Duration.ofSeconds(2);
 
 	private static final Duration INTERRUPTED_LIMIT = Duration.ofSeconds(2);
 
@@ -156,10 +157,8 @@ public final class QueueListenerContainer implements Lifecycle {
 			ContainerOptions options = QueueListenerContainer.this.options;
 			QueueListenerContainer.this.collaborators.wakeUps().remove(options.queue(), this.wakeUp);
 			this.fetcher.stop();
-			release(this.dispatcher.stop());
-			this.fetcherThread.join(options.shutdownTimeout().toMillis());
-			// A claim may have been under way.
-			release(this.dispatcher.stop());
+			this.dispatcher.stop();
+			this.fetcherThread.join(FETCHER_LIMIT.toMillis());
 			if (!this.dispatcher.awaitIdle(options.shutdownTimeout())) {
 				logger.warn("Handlers of '{}' did not finish within {}: interrupting them", options.id(),
 						options.shutdownTimeout());
@@ -171,14 +170,6 @@ public final class QueueListenerContainer implements Lifecycle {
 				}
 			}
 			this.executor.close();
-		}
-
-		private void release(List<List<Delivery>> unstarted) throws InterruptedException {
-			for (List<Delivery> unit : unstarted) {
-				for (Delivery delivery : unit) {
-					this.processor.release(delivery);
-				}
-			}
 		}
 
 	}

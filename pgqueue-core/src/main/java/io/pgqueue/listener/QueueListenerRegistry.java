@@ -67,7 +67,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		Leases leases = new Leases(database);
 		this.queues = new Queues(database);
 		this.worker = worker;
-		this.settler = new Settler(leases, events);
+		this.settler = new Settler(leases, events, wakeUps);
 		this.collaborators = new Collaborators(leases, worker, this.settler, wakeUps, events);
 	}
 

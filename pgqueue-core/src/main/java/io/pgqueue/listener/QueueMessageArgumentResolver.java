@@ -9,7 +9,7 @@ import org.springframework.messaging.handler.invocation.HandlerMethodArgumentRes
 /**
  * Hands a {@link QueueMessage} to handler methods that take one.
  */
-public final class QueueMessageArgumentResolver implements HandlerMethodArgumentResolver {
+final class QueueMessageArgumentResolver implements HandlerMethodArgumentResolver {
 
 	@Override
 	public boolean supportsParameter(MethodParameter parameter) {

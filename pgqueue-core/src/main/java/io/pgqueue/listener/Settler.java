@@ -11,6 +11,7 @@ import java.util.concurrent.TimeUnit;
 
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.engine.Leases;
+import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.Incarnation;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -43,6 +44,8 @@ final class Settler {
 
 	private final QueueEventListener events;
 
+	private final WakeUps wakeUps;
+
 	private final BlockingQueue<Outcome> incoming = new ArrayBlockingQueue<>(CAPACITY);
 
 	private final Map<Incarnation, Unsettled> unsettled = new LinkedHashMap<>();
@@ -53,9 +56,10 @@ final class Settler {
 
 	private volatile long stopBy;
 
-	Settler(Leases leases, QueueEventListener events) {
+	Settler(Leases leases, QueueEventListener events, WakeUps wakeUps) {
 		this.leases = leases;
 		this.events = events;
+		this.wakeUps = wakeUps;
 	}
 
 	synchronized void start() {
@@ -123,7 +127,7 @@ final class Settler {
 		for (Outcome outcome : outcomes) {
 			this.unsettled
 				.computeIfAbsent(outcome.delivery().lease().incarnation(),
-						(incarnation) -> new Unsettled(incarnation, this.leases, this.events))
+						(incarnation) -> new Unsettled(incarnation, this.leases, this.events, this.wakeUps))
 				.add(outcome, now);
 		}
 	}

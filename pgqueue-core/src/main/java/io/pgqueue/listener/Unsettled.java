@@ -14,6 +14,7 @@ import io.pgqueue.Verdict;
 import io.pgqueue.engine.Leases;
 import io.pgqueue.engine.Leases.Failure;
 import io.pgqueue.engine.Leases.Held;
+import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.Incarnation;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -39,6 +40,8 @@ final class Unsettled {
 
 	private final QueueEventListener events;
 
+	private final WakeUps wakeUps;
+
 	private final List<Outcome> retries = new ArrayList<>();
 
 	private final List<Outcome> burials = new ArrayList<>();
@@ -47,10 +50,11 @@ final class Unsettled {
 
 	private final Set<Lease> acknowledged = new LinkedHashSet<>();
 
-	Unsettled(Incarnation incarnation, Leases leases, QueueEventListener events) {
+	Unsettled(Incarnation incarnation, Leases leases, QueueEventListener events, WakeUps wakeUps) {
 		this.incarnation = incarnation;
 		this.leases = leases;
 		this.events = events;
+		this.wakeUps = wakeUps;
 	}
 
 	void add(Outcome outcome, long now) {
@@ -134,6 +138,12 @@ final class Unsettled {
 				this.events.deadLettered(delivery.container().queue(), Delivery.SUBSCRIPTION);
 			}
 		}
+		// Who waits for this queue does not know yet when the next retry is due.
+		outcomes.stream()
+			.filter((outcome) -> outcome.verdict() instanceof Verdict.Retry)
+			.map((outcome) -> outcome.delivery().container().queue())
+			.distinct()
+			.forEach(this.wakeUps::wake);
 	}
 
 	private void acknowledge(long waitedSince) {

@@ -129,9 +129,9 @@ public final class SchemaMigrator {
 
 	private static void requireValidName(String schema) {
 		int bytes = schema.getBytes(StandardCharsets.UTF_8).length;
-		if (schema.isBlank() || bytes > 63 || schema.startsWith("pg_") || schema.indexOf('\0') >= 0) {
+		if (schema.isBlank() || bytes > 63 || schema.startsWith("pg_") || schema.matches(".*['\\p{Cntrl}].*")) {
 			throw new InvalidConfigurationException("Invalid schema name '" + schema.replaceAll("\\p{Cntrl}", "?")
-					+ "': use 1 to 63 bytes that are not blank and do not begin with pg_");
+					+ "': use 1 to 63 bytes, not blank, without quotes and control characters, that do not begin with pg_");
 		}
 	}
 
