@@ -2,7 +2,7 @@ package io.pgqueue;
 
 /**
  * Is told what happens to messages, for example to count them. Called on the threads that
- * send and settle, so it must be quick and must not throw.
+ * send and settle, so it must be quick. What it throws is logged and ignored.
  */
 public interface QueueEventListener {
 

@@ -6,6 +6,7 @@ import javax.sql.DataSource;
 
 import io.pgqueue.Queue;
 import io.pgqueue.QueueEventListener;
+import io.pgqueue.QueueEventListeners;
 import io.pgqueue.QueueOperations;
 import io.pgqueue.admin.QueueAdmin;
 import io.pgqueue.annotation.QueueListenerAnnotationBeanPostProcessor;
@@ -69,7 +70,7 @@ public final class PgQueueAutoConfiguration {
 	Infrastructure pgQueueInfrastructure(DataSources dataSources, PgQueueProperties properties,
 			SchemaInitializer initialized, ObjectProvider<QueueEventListener> events) {
 		return new Infrastructure(dataSources.pooled(), dataSources.direct(), properties.schema(), new WakeUps(),
-				QueueEvents.of(events.orderedStream().toList()));
+				QueueEventListeners.of(events.orderedStream().toList()));
 	}
 
 	@Bean
@@ -96,7 +97,7 @@ public final class PgQueueAutoConfiguration {
 			ObjectProvider<JsonMapper> jsonMapper) {
 		return QueueTemplate.builder(infrastructure.pooled())
 			.schema(infrastructure.schema())
-			.jsonMapper(jsonMapper.getIfAvailable(JsonMapper::shared))
+			.jsonMapper(jsonMapper.getIfUnique(JsonMapper::shared))
 			.maxPayload(properties.template().maxPayload().toBytes())
 			.outsideTransaction(properties.template().outsideTransaction())
 			.wakeUps(infrastructure.wakeUps())
@@ -107,7 +108,7 @@ public final class PgQueueAutoConfiguration {
 	@Bean
 	QueueListenerRegistrar pgQueueListenerRegistrar(QueueListenerRegistry registry, PgQueueProperties properties,
 			ObjectProvider<JsonMapper> jsonMapper, Environment environment, ConfigurableBeanFactory beanFactory) {
-		JsonMapper mapper = jsonMapper.getIfAvailable(JsonMapper::shared);
+		JsonMapper mapper = jsonMapper.getIfUnique(JsonMapper::shared);
 		return new QueueListenerRegistrar(registry,
 				new ListenerDefaults(properties, Threading.VIRTUAL.isActive(environment)),
 				new HandlerMethodFactory(new JsonPayloadConverter(mapper), mapper, beanFactory), beanFactory);

@@ -105,7 +105,8 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 
 		@Override
 		public String toString() {
-			return "Direct[url=" + this.url + ", user=" + this.user + "]";
+			String shown = (this.url != null) ? this.url.replaceAll("\\?.*", "?...") : null;
+			return "Direct[url=" + shown + ", user=" + this.user + "]";
 		}
 
 	}

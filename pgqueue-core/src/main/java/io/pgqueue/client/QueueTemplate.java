@@ -14,6 +14,7 @@ import io.pgqueue.InvalidMessageException;
 import io.pgqueue.NearestName;
 import io.pgqueue.Queue;
 import io.pgqueue.QueueEventListener;
+import io.pgqueue.QueueEventListeners;
 import io.pgqueue.QueueOperations;
 import io.pgqueue.SendOptions;
 import io.pgqueue.SendRejectedException;
@@ -61,7 +62,7 @@ public final class QueueTemplate implements QueueOperations {
 		this.database = new Database(builder.dataSource, builder.schema);
 		this.log = new MessageLog(this.database);
 		this.writer = new PayloadWriter(builder.jsonMapper, builder.maxPayload);
-		this.sent = new SentMessages(this.database, builder.wakeUps, builder.events);
+		this.sent = new SentMessages(this.database, builder.wakeUps, QueueEventListeners.of(List.of(builder.events)));
 		this.outsideTransaction = builder.outsideTransaction;
 		this.ownTransaction = new TransactionTemplate(new JdbcTransactionManager(this.database.dataSource()));
 	}

@@ -29,7 +29,7 @@ final class ErrorText {
 		try {
 			message = failure.getMessage();
 		}
-		catch (RuntimeException ex) {
+		catch (RuntimeException | Error ex) {
 			message = "(getMessage() threw " + ex.getClass().getName() + ")";
 		}
 		return (message != null) ? clean(message) : null;

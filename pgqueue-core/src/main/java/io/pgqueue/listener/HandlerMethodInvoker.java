@@ -127,6 +127,9 @@ public final class HandlerMethodInvoker {
 			if (ex.getCause() instanceof Exception cause) {
 				throw cause;
 			}
+			if (ex.getCause() instanceof Error cause) {
+				throw cause;
+			}
 			throw ex;
 		}
 	}

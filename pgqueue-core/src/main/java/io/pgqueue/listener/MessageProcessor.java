@@ -94,7 +94,7 @@ final class MessageProcessor {
 			messages.add(this.handler.decode(delivery.message(), this.options.queue()));
 			decoded.add(delivery);
 		}
-		catch (Exception | StackOverflowError ex) {
+		catch (Throwable ex) {
 			fail(delivery, ex);
 		}
 	}

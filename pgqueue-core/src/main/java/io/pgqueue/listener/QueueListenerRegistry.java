@@ -11,6 +11,7 @@ import javax.sql.DataSource;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.NearestName;
 import io.pgqueue.QueueEventListener;
+import io.pgqueue.QueueEventListeners;
 import io.pgqueue.engine.Database;
 import io.pgqueue.engine.Leases;
 import io.pgqueue.engine.Queues;
@@ -67,8 +68,9 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		Leases leases = new Leases(database);
 		this.queues = new Queues(database);
 		this.worker = worker;
-		this.settler = new Settler(leases, events, wakeUps);
-		this.collaborators = new Collaborators(leases, worker, this.settler, wakeUps, events);
+		QueueEventListener safe = QueueEventListeners.of(List.of(events));
+		this.settler = new Settler(leases, safe, wakeUps);
+		this.collaborators = new Collaborators(leases, worker, this.settler, wakeUps, safe);
 	}
 
 	/**

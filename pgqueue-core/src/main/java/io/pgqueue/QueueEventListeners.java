@@ -1,0 +1,75 @@
+package io.pgqueue;
+
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Passes events on to several listeners. What one of them throws is logged once and harms
+ * neither the others nor the messages. Used by the library for what applications give it.
+ */
+public final class QueueEventListeners implements QueueEventListener {
+
+	private static final Logger logger = LoggerFactory.getLogger(QueueEventListeners.class);
+
+	private final List<QueueEventListener> listeners;
+
+	private final AtomicBoolean warned = new AtomicBoolean();
+
+	private QueueEventListeners(List<QueueEventListener> listeners) {
+		this.listeners = listeners;
+	}
+
+	/**
+	 * Combines listeners.
+	 * @param listeners the listeners, in order
+	 * @return one that calls all of them and never throws
+	 */
+	public static QueueEventListener of(List<QueueEventListener> listeners) {
+		boolean safe = listeners.size() == 1 && listeners.get(0) instanceof QueueEventListeners;
+		return safe ? listeners.get(0) : new QueueEventListeners(List.copyOf(listeners));
+	}
+
+	@Override
+	public void sent(String queue, long count) {
+		tell((listener) -> listener.sent(queue, count));
+	}
+
+	@Override
+	public void completed(String queue, String subscription) {
+		tell((listener) -> listener.completed(queue, subscription));
+	}
+
+	@Override
+	public void failed(String queue, String subscription, Throwable failure) {
+		tell((listener) -> listener.failed(queue, subscription, failure));
+	}
+
+	@Override
+	public void deadLettered(String queue, String subscription) {
+		tell((listener) -> listener.deadLettered(queue, subscription));
+	}
+
+	@Override
+	public void leaseLost(String queue, String subscription) {
+		tell((listener) -> listener.leaseLost(queue, subscription));
+	}
+
+	private void tell(Consumer<QueueEventListener> event) {
+		for (QueueEventListener listener : this.listeners) {
+			try {
+				event.accept(listener);
+			}
+			catch (RuntimeException | Error ex) {
+				if (this.warned.compareAndSet(false, true)) {
+					logger.warn("{} threw an exception, which is ignored from now on", listener.getClass().getName(),
+							ex);
+				}
+			}
+		}
+	}
+
+}
