@@ -84,6 +84,7 @@ BEGIN
             SELECT x.xid FROM pg_snapshot_xip(v_cursor.base) AS x (xid)
             WHERE x.xid >= v_cursor.position_xid AND pg_visible_in_snapshot(x.xid, v_cursor.horizon));
 
+        -- One more than wanted, to see whether the window ends here.
         RETURN QUERY
         WITH picked AS MATERIALIZED (
             SELECT u.xid, u.id, u.size, u.enqueued_at, u.headers, u.payload
@@ -95,19 +96,20 @@ BEGIN
                     FROM ${schema}.message m
                     WHERE m.queue_id = p_queue AND m.lane = p_lane AND m.xid = o.xid
                         AND m.id > CASE WHEN o.xid = v_cursor.position_xid THEN v_cursor.position_id ELSE 0 END
-                    ORDER BY m.xid, m.id LIMIT p_limit) p)
+                    ORDER BY m.xid, m.id LIMIT p_limit + 1) p)
                 UNION ALL
                 (SELECT m.xid, m.id, m.size, m.enqueued_at, m.headers, m.payload
                  FROM ${schema}.message m
                  WHERE m.queue_id = p_queue AND m.lane = p_lane AND (m.xid, m.id) > (v_from_xid, v_from_id)
                     AND m.xid < pg_snapshot_xmax(v_cursor.horizon) AND pg_visible_in_snapshot(m.xid, v_cursor.horizon)
-                 ORDER BY m.xid, m.id LIMIT p_limit)
+                 ORDER BY m.xid, m.id LIMIT p_limit + 1)
             ) u
-            ORDER BY u.xid, u.id LIMIT p_limit
+            ORDER BY u.xid, u.id LIMIT p_limit + 1
         ), kept AS MATERIALIZED (
             SELECT s.xid, s.id, s.enqueued_at, s.headers, s.payload
-            FROM (SELECT p.*, sum(p.size) OVER (ORDER BY p.xid, p.id) - p.size AS bytes_before FROM picked p) s
-            WHERE s.bytes_before < p_bytes
+            FROM (SELECT p.*, row_number() OVER w AS place, sum(p.size) OVER w - p.size AS bytes_before
+                  FROM picked p WINDOW w AS (ORDER BY p.xid, p.id)) s
+            WHERE s.place <= p_limit AND s.bytes_before < p_bytes
         ), taken AS MATERIALIZED (
             SELECT array_agg(k.xid) AS xids, array_agg(k.id) AS ids, count(*) AS kept,
                 (SELECT count(*) FROM picked) AS picked
@@ -123,7 +125,7 @@ BEGIN
                 CASE WHEN NOT w.used_up THEN last.xid END,
                 CASE WHEN NOT w.used_up THEN last.id END
             FROM taken t
-            CROSS JOIN LATERAL (SELECT t.picked < p_limit AND t.kept = t.picked AS used_up) w
+            CROSS JOIN LATERAL (SELECT t.kept = t.picked AS used_up) w
             LEFT JOIN LATERAL (SELECT k.xid, k.id FROM kept k ORDER BY k.xid DESC, k.id DESC LIMIT 1) last ON true
             WHERE t.kept > 0 OR p_move
         )
@@ -249,8 +251,7 @@ BEGIN
             RETURN QUERY
             SELECT 'l', l.id, 1, l.enqueued_at, l.headers, l.payload, NULL::bigint, NULL::timestamptz
             FROM ${schema}.claim_log(p_worker, p_n, p_queue, p_subscription, v_lane, v_room, v_bytes, v_move) l;
-            -- Fewer than there was room for need not mean the end: a window that was open before came to its end, or
-            -- the bytes were used up in one that stays open.
+            -- There may be more if the window stays open, and if one that was open before came to its end.
             SELECT CASE WHEN v_cursor.horizon IS NOT NULL OR c.horizon IS NOT NULL THEN 'm' ELSE v_state END INTO v_state
             FROM ${schema}.cursor c
             WHERE c.subscription_id = p_subscription AND c.lane = v_lane

@@ -169,7 +169,7 @@ public final class Leases {
 	 * What was claimed.
 	 *
 	 * @param messages the messages
-	 * @param more whether there may be more at once, although fewer than the limit came
+	 * @param more whether more may be there at once
 	 * @param busy whether another claim was reading the log, so that more may be there
 	 * @param nextDueMicros microseconds until the next retry is due, 0 if more are due
 	 * now, {@code null} if none waits

@@ -109,7 +109,7 @@ final class MessageFetcher implements Runnable {
 			Claim claim = claim(incarnation, limit);
 			this.lastPoll = System.nanoTime();
 			this.failures = 0;
-			return pause(claim, limit);
+			return pause(claim);
 		}
 		catch (WorkerGoneException ex) {
 			this.worker.reportGone(incarnation);
@@ -162,8 +162,8 @@ final class MessageFetcher implements Runnable {
 		return this.batch ? List.of(deliveries) : deliveries.stream().map(List::of).toList();
 	}
 
-	private Duration pause(Claim claim, int limit) {
-		if (claim.more() || claim.messages().size() >= limit) {
+	private Duration pause(Claim claim) {
+		if (claim.more()) {
 			return Duration.ZERO;
 		}
 		if (claim.busy()) {
