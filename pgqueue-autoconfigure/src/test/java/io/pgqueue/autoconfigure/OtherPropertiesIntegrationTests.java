@@ -1,0 +1,192 @@
+package io.pgqueue.autoconfigure;
+
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+
+import io.pgqueue.InvalidConfigurationException;
+import io.pgqueue.InvalidMessageException;
+import io.pgqueue.QueueOperations;
+import io.pgqueue.SendRejectedException;
+import io.pgqueue.annotation.QueueListener;
+import io.pgqueue.test.Await;
+import io.pgqueue.test.PgQueueDatabase;
+import io.pgqueue.test.TestDatabase;
+import io.pgqueue.test.TestUser;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+import org.springframework.boot.test.context.runner.ApplicationContextRunner;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
+import org.springframework.transaction.support.TransactionTemplate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatNoException;
+
+/**
+ * Properties of the template, the leases and the direct connections.
+ */
+@PgQueueDatabase
+@ExtendWith(OutputCaptureExtension.class)
+class OtherPropertiesIntegrationTests {
+
+	private final TestDatabase database;
+
+	private final ApplicationContextRunner application;
+
+	OtherPropertiesIntegrationTests(TestDatabase database) {
+		this.database = database;
+		this.application = Applications.quickRunner(database).withPropertyValues("pgqueue.queues.target.concurrency=1");
+	}
+
+	@Test
+	void aPayloadMayBeAsLargeAsConfigured() {
+		this.application.withPropertyValues("pgqueue.template.max-payload=100B").run((context) -> {
+			QueueOperations queues = context.getBean(QueueOperations.class);
+			assertThatNoException().isThrownBy(() -> queues.send("target", "x".repeat(98)));
+			assertThatExceptionOfType(InvalidMessageException.class)
+				.isThrownBy(() -> queues.send("target", "x".repeat(99)))
+				.withMessageContaining("101 bytes")
+				.withMessageContaining("pgqueue.template.max-payload allows 100");
+		});
+		this.application.run((context) -> {
+			QueueOperations queues = context.getBean(QueueOperations.class);
+			assertThatNoException().isThrownBy(() -> queues.send("target", "x".repeat(1024 * 1024 - 2)));
+			assertThatExceptionOfType(InvalidMessageException.class)
+				.isThrownBy(() -> queues.send("target", "x".repeat(1024 * 1024 - 1)));
+		});
+	}
+
+	@ParameterizedTest
+	@CsvSource({ "0B, max-payload is 0 bytes", "-1B, max-payload is -1 bytes", "65MB, max-payload is 68157440 bytes" })
+	void aLimitForPayloadsThatCannotWorkFailsTheStart(String limit, String sentence) {
+		assertFailsTheStart("pgqueue.template.max-payload=" + limit, sentence);
+	}
+
+	@Test
+	void aSendOutsideATransactionIsRefusedIfConfigured() {
+		this.application.withPropertyValues("pgqueue.template.outside-transaction=reject").run((context) -> {
+			QueueOperations queues = context.getBean(QueueOperations.class);
+			assertThatExceptionOfType(SendRejectedException.class).isThrownBy(() -> queues.send("target", "hello"))
+				.withMessageContaining("'reject'");
+			assertThatNoException().isThrownBy(() -> context.getBean(TransactionTemplate.class)
+				.executeWithoutResult((status) -> queues.send("target", "hello")));
+		});
+	}
+
+	@Test
+	void aSendOutsideATransactionIsWarnedAboutIfConfigured(CapturedOutput output) {
+		this.application.withPropertyValues("pgqueue.template.outside-transaction=warn").run((context) -> {
+			QueueOperations queues = context.getBean(QueueOperations.class);
+			context.getBean(TransactionTemplate.class).executeWithoutResult((status) -> queues.send("target", "hello"));
+			assertThat(output).doesNotContain("outside a transaction");
+			queues.send("target", "hello");
+			assertThat(output).contains("Sending to 'target' outside a transaction");
+		});
+	}
+
+	@Test
+	void aSendOutsideATransactionIsNothingSpecialByDefault(CapturedOutput output) {
+		this.application.run((context) -> context.getBean(QueueOperations.class).send("target", "hello"));
+		assertThat(output).doesNotContain("outside a transaction");
+	}
+
+	@Test
+	void whatADeadProcessHeldIsDeliveredAfterTheLeaseTimeout() {
+		this.application.run((context) -> context.getBean(QueueOperations.class).send("target", "left behind"));
+		claimAsADeadProcess("target");
+		this.application.withUserConfiguration(Inbox.class)
+			.withPropertyValues("inbox.queue=target", "pgqueue.lease.timeout=1s")
+			.run((context) -> Await.until("it was delivered again", Duration.ofSeconds(15),
+					() -> context.getBean(Inbox.class).received().contains("left behind")));
+	}
+
+	@Test
+	void signsOfLifeAreGivenAsOftenAsConfigured() {
+		this.application.withUserConfiguration(Busy.class)
+			.withPropertyValues("pgqueue.lease.heartbeat=50ms")
+			.run((context) -> {
+				context.getBean(QueueOperations.class).send("busy", "hello");
+				Busy busy = context.getBean(Busy.class);
+				busy.started.await();
+				String first = signOfLife();
+				Await.until("there was another sign of life", Duration.ofSeconds(4), () -> !first.equals(signOfLife()));
+				busy.end.countDown();
+			});
+	}
+
+	@ParameterizedTest
+	@CsvSource({ "timeout=0s, lease.timeout", "timeout=-1s, lease.timeout", "heartbeat=0s, lease.heartbeat",
+			"heartbeat=-1s, lease.heartbeat", "heartbeat=31s, lease.heartbeat", "heartbeat=16s, lease.heartbeat",
+			"heartbeat=30s, lease.heartbeat" })
+	void aLeaseThatCannotWorkFailsTheStart(String property, String sentence) {
+		assertFailsTheStart("pgqueue.lease." + property, sentence);
+	}
+
+	@Test
+	void signsOfLifeTakeTheDirectUrlAndUser() {
+		TestUser user = this.database.createUser();
+		this.application.run((context) -> assertThat(context).hasNotFailed());
+		this.database.grantUse(user, TestDatabase.SCHEMA);
+		this.application.withUserConfiguration(Inbox.class)
+			.withPropertyValues("pgqueue.direct.url=" + this.database.jdbcUrl() + "?ApplicationName=direct",
+					"pgqueue.direct.user=" + user.name(), "pgqueue.direct.password=" + user.password())
+			.run((context) -> {
+				assertThat(context).hasNotFailed();
+				Await.until("there is a connection of that user", () -> this.database.jdbc()
+					.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'direct' AND usename = ?")
+					.param(user.name())
+					.query(Long.class)
+					.single() == 1);
+			});
+	}
+
+	@Test
+	void aDirectUrlThatLeadsNowhereFailsTheStart() {
+		this.application.withPropertyValues("pgqueue.direct.url=jdbc:postgresql://localhost:1/none")
+			.run((context) -> assertThat(context).getFailure().cause().hasStackTraceContaining("localhost:1"));
+	}
+
+	private void assertFailsTheStart(String property, String sentence) {
+		this.application.withPropertyValues(property).run((context) -> {
+			assertThat(context).hasFailed();
+			assertThat(Failures.ofOurs(context)).isInstanceOf(InvalidConfigurationException.class)
+				.hasMessageContaining(sentence)
+				.hasMessageContaining("must be");
+		});
+	}
+
+	private void claimAsADeadProcess(String queue) {
+		long worker = this.database.jdbc().sql("SELECT pgqueue.register_worker('gone')").query(Long.class).single();
+		long claimed = this.database.jdbc().sql("""
+				SELECT count(c.id) FROM pgqueue.queue q JOIN pgqueue.subscription s ON s.queue_id = q.id
+				CROSS JOIN LATERAL pgqueue.claim(?, 1, q.id, s.id, 1000, 1000000000, '-infinity') c
+				WHERE q.name = ?""").params(worker, queue).query(Long.class).single();
+		assertThat(claimed).isPositive();
+	}
+
+	private String signOfLife() {
+		return this.database.jdbc()
+			.sql("SELECT max(beat_at)::text FROM pgqueue.heartbeat")
+			.query(String.class)
+			.single();
+	}
+
+	static class Busy {
+
+		private final CountDownLatch started = new CountDownLatch(1);
+
+		private final CountDownLatch end = new CountDownLatch(1);
+
+		@QueueListener("busy")
+		void on(String text) throws InterruptedException {
+			this.started.countDown();
+			this.end.await();
+		}
+
+	}
+
+}

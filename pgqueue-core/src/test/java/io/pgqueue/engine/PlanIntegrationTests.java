@@ -1,0 +1,184 @@
+package io.pgqueue.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+
+import io.pgqueue.test.PgQueueDatabase;
+import io.pgqueue.test.Session;
+import io.pgqueue.test.TestDatabase;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+/**
+ * The statements inside the functions use the indexes that they were written for,
+ * whatever the statistics say (review B6).
+ */
+@PgQueueDatabase
+class PlanIntegrationTests {
+
+	private static final Pattern READS_ALL = Pattern
+		.compile("Seq Scan on (message|lease|cursor|retry)|Bitmap Heap Scan on message");
+
+	private final TestDatabase database;
+
+	private TestEngine engine;
+
+	private Session session;
+
+	private int number = 1;
+
+	PlanIntegrationTests(TestDatabase database) {
+		this.database = database;
+		this.engine = TestEngine.of(database);
+		this.session = new Session(database.directDataSource());
+	}
+
+	@BeforeEach
+	void empty() {
+		this.session.execute("DROP SCHEMA pgqueue CASCADE");
+		this.engine = TestEngine.of(this.database);
+		Explained.reportPlans(this.session);
+	}
+
+	@AfterEach
+	void close() {
+		this.session.close();
+	}
+
+	@Test
+	void onEmptyTablesThatWereNeverAnalyzed() {
+		assertThat(plansOfEveryTransition()).noneMatch(PlanIntegrationTests::readsAll);
+	}
+
+	@Test
+	void onEmptyTablesThatWereAnalyzed() {
+		this.session.execute("ANALYZE");
+		assertThat(plansOfEveryTransition()).noneMatch(PlanIntegrationTests::readsAll);
+	}
+
+	@Test
+	void onFullTablesThatWereNeverAnalyzed() {
+		fill(50_000);
+		assertThat(plansOfEveryTransition()).noneMatch(PlanIntegrationTests::readsAll);
+	}
+
+	@Test
+	void onFullTablesThatWereAnalyzed() {
+		fill(50_000);
+		this.session.execute("ANALYZE");
+		assertThat(plansOfEveryTransition()).noneMatch(PlanIntegrationTests::readsAll);
+	}
+
+	@Test
+	void onTablesThatWereFilledAfterThePlansWereCached() {
+		plansOfEveryTransition();
+		fill(50_000);
+		assertThat(plansOfEveryTransition()).noneMatch(PlanIntegrationTests::readsAll);
+	}
+
+	@Test
+	@Tag("long")
+	void onAMillionMessages() {
+		fill(1_000_000);
+		assertThat(plansOfEveryTransition()).noneMatch(PlanIntegrationTests::readsAll);
+		this.session.execute("ANALYZE");
+		assertThat(plansOfEveryTransition()).noneMatch(PlanIntegrationTests::readsAll);
+	}
+
+	@Test
+	void everyPageOfTheLogIsReadInTheOrderOfTheIndexWithoutSortingIt() {
+		fill(50_000);
+		this.session.execute("ANALYZE");
+		List<String> pages = plansOfEveryTransition().stream().filter((plan) -> plan.contains("WITH picked")).toList();
+		assertThat(pages).isNotEmpty().allSatisfy((plan) -> {
+			assertThat(plan).contains("Index Scan using message_0_pkey on message_0", "Merge Append")
+				.contains("ROW(xid, id) > ROW(");
+			// The one sort is of what single transactions gave, at most a claim for each.
+			assertThat(plan.split("->  Sort", -1)).hasSizeLessThanOrEqualTo(3);
+		});
+	}
+
+	@Test
+	void withoutItsSettingsAFunctionWouldReadWholeTables() {
+		fill(2_000);
+		this.session.execute("ANALYZE");
+		for (String function : List.of("retry(bigint,bigint[],bigint[],bigint[],integer[],text[],text[])",
+				"take_from_leases(bigint,bigint[],bigint[])", "take_from_log(bigint,bigint[],bigint[])",
+				"claim_retries(bigint,bigint,integer,integer,bigint,timestamptz,timestamptz)")) {
+			this.session.execute("ALTER FUNCTION pgqueue." + function + " RESET ALL");
+		}
+		assertThat(plansOfEveryTransition()).anyMatch(PlanIntegrationTests::readsAll);
+	}
+
+	private static boolean readsAll(String plan) {
+		return READS_ALL.matcher(plan).find();
+	}
+
+	private List<String> plansOfEveryTransition() {
+		List<String> plans = new ArrayList<>();
+		String worker = String.valueOf(this.engine.worker);
+		long[] ids = this.engine.send(6);
+		plans.addAll(explain(claim()));
+		int first = this.number;
+		plans.addAll(explain("retry(" + worker + ", ARRAY[" + first + ", " + first + "], ARRAY[" + ids[0] + ", "
+				+ ids[1] + "], ARRAY[0, 0], ARRAY[1, 1], ARRAY['', ''], ARRAY['', ''])"));
+		plans.addAll(explain("bury(" + worker + ", ARRAY[" + first + "], ARRAY[" + ids[2] + "], ARRAY[1], ARRAY[''], "
+				+ "ARRAY[''])"));
+		plans.addAll(explain(claim()));
+		int second = this.number;
+		plans.addAll(explain("settle_alone(" + worker + ", '{}', ARRAY[" + first + "], ARRAY[" + ids[3] + "], ARRAY["
+				+ second + "], ARRAY[" + ids[0] + "])"));
+		plans.addAll(explain("settle_alone(" + worker + ", ARRAY[" + first + "], '{}', '{}', '{}', '{}')"));
+		plans.addAll(explain("beat(" + worker + ")"));
+		plans.addAll(explain("holders(0)"));
+		this.engine.send(2);
+		plans.addAll(explain(claim()));
+		plans.addAll(explain("reconcile(" + worker + ", 1, 1000000, ARRAY[" + this.number + "])"));
+		this.engine.declareDead(this.engine.worker);
+		plans.addAll(explain("recover(" + worker + ", 20)"));
+		plans.addAll(explain("dead_letters('" + this.engine.queue.name() + "', 10)"));
+		this.engine.jdbc().sql("UPDATE pgqueue.worker SET dead_at = NULL").update();
+		plans.addAll(explain(claim()));
+		assertThat(plans).anyMatch((plan) -> plan.contains("message_0_pkey"));
+		return plans;
+	}
+
+	private String claim() {
+		return "claim(" + this.engine.worker + ", " + ++this.number + ", " + this.engine.queue.queueId() + ", "
+				+ this.engine.queue.subscriptionId() + ", 1000, 1000000, '-infinity')";
+	}
+
+	private List<String> explain(String call) {
+		return Explained.plans(this.session, "SELECT * FROM pgqueue." + call);
+	}
+
+	/**
+	 * Makes a log of which most is consumed, and many leases, retries and cursor rows of
+	 * another queue.
+	 */
+	private void fill(int messages) {
+		this.session.execute("SET client_min_messages = warning");
+		for (int left = messages; left > 0; left -= 100_000) {
+			this.engine.sendMany(this.session, Math.min(left, 100_000));
+		}
+		this.session.execute("SELECT count(*) FROM pgqueue.claim(" + this.engine.worker + ", " + ++this.number + ", "
+				+ this.engine.queue.queueId() + ", " + this.engine.queue.subscriptionId()
+				+ ", 10000000, 10000000000, '-infinity')");
+		this.session.execute("DELETE FROM pgqueue.lease");
+		this.session.execute("INSERT INTO pgqueue.lease (worker_id, n, subscription_id, queue_id, lane, xids, ids) "
+				+ "SELECT 999999, n, 999999, 999999, 0, '{1}', '{1}' FROM generate_series(1, 5000) n");
+		this.session.execute("INSERT INTO pgqueue.cursor (subscription_id, lane, seq, base) "
+				+ "SELECT 999999, 0, n, '1:1:' FROM generate_series(1, 5000) n");
+		this.session.execute("INSERT INTO pgqueue.retry (subscription_id, id, queue_id, lane, size, attempts, due_at, "
+				+ "worker_id, n, enqueued_at, payload) SELECT 999999, n, 999999, 0, 1, 1, now(), "
+				+ "CASE WHEN n % 2 = 0 THEN 999999 END, CASE WHEN n % 2 = 0 THEN n END, now(), '1' "
+				+ "FROM generate_series(1, 10000) n");
+		this.session.execute("SET client_min_messages = notice");
+	}
+
+}
