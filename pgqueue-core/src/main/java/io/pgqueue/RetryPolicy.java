@@ -26,6 +26,8 @@ public record RetryPolicy(int maxAttempts, Duration initial, double multiplier, 
 	public static final RetryPolicy DEFAULT = new RetryPolicy(5, Duration.ofSeconds(1), 2, Duration.ofMinutes(5), 0.2);
 
 	public RetryPolicy {
+		initial = Durations.limited(initial);
+		max = Durations.limited(max);
 		require(maxAttempts >= 1, "max-attempts", maxAttempts, "at least 1");
 		require(!initial.isNegative(), "initial", initial, "zero or longer");
 		require(multiplier >= 1 && Double.isFinite(multiplier), "multiplier", multiplier, "at least 1");

@@ -2,6 +2,7 @@ package io.pgqueue.listener;
 
 import java.time.Duration;
 
+import io.pgqueue.Durations;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.Queue;
 import io.pgqueue.RetryPolicy;
@@ -34,6 +35,8 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		require(batchSize >= 1 && batchSize <= 10_000, id, "batch-size", batchSize, "from 1 to 10000");
 		require(pollInterval.compareTo(Duration.ofMillis(1)) >= 0, id, "poll-interval", pollInterval, "at least 1ms");
 		require(!shutdownTimeout.isNegative(), id, "shutdown-timeout", shutdownTimeout, "zero or longer");
+		pollInterval = Durations.limited(pollInterval);
+		shutdownTimeout = Durations.limited(shutdownTimeout);
 	}
 
 	/**

@@ -4,6 +4,7 @@ import java.lang.reflect.Type;
 import java.util.Base64;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 
 import io.pgqueue.QueueHeaders;
 import org.jspecify.annotations.Nullable;
@@ -88,12 +89,25 @@ public final class JsonPayloadConverter implements SmartMessageConverter {
 		return null;
 	}
 
+	// Keys of maps are data, other than the names of properties.
+	private static String path(DatabindException ex) {
+		return ex.getPath()
+			.stream()
+			.map((step) -> (step.getPropertyName() == null) ? "[" + step.getIndex() + "]"
+					: isMap(step.from()) ? "[...]" : step.getPropertyName())
+			.collect(Collectors.joining("."));
+	}
+
+	private static boolean isMap(@Nullable Object from) {
+		return from instanceof Map || (from instanceof Class<?> type && Map.class.isAssignableFrom(type));
+	}
+
 	// Jackson's own text quotes the payload, which must not get into logs and error
 	// columns.
 	private static String describe(Type type, Exception ex) {
 		String where = "";
 		if (ex instanceof DatabindException databind && !databind.getPath().isEmpty()) {
-			where = " at " + databind.getPathReference();
+			where = " at " + path(databind);
 		}
 		if (ex instanceof JacksonException jackson && jackson.getLocation() != null) {
 			where += " (line " + jackson.getLocation().getLineNr() + ", column " + jackson.getLocation().getColumnNr()

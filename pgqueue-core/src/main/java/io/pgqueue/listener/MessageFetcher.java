@@ -115,7 +115,7 @@ final class MessageFetcher implements Runnable {
 			this.worker.reportGone(incarnation);
 			return Duration.ZERO;
 		}
-		catch (RuntimeException ex) {
+		catch (RuntimeException | Error ex) {
 			return backoff(ex);
 		}
 	}
@@ -177,7 +177,7 @@ final class MessageFetcher implements Runnable {
 		return (due.compareTo(poll) < 0) ? due : poll;
 	}
 
-	private Duration backoff(RuntimeException ex) {
+	private Duration backoff(Throwable ex) {
 		if (this.failures++ == 0) {
 			logger.warn("Queue '{}' cannot be read, trying again: {}", this.options.queue(), ex.toString());
 		}

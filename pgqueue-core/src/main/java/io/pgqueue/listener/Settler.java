@@ -103,11 +103,14 @@ final class Settler {
 	private void run() {
 		List<Outcome> outcomes = new ArrayList<>();
 		try {
-			while (this.running || !this.incoming.isEmpty()) {
+			boolean written = true;
+			while (written && (this.running || !this.incoming.isEmpty())) {
 				collect(outcomes);
-				write(System.nanoTime() - LINGER.toNanos());
+				written = write(System.nanoTime() - LINGER.toNanos());
 			}
-			write(System.nanoTime());
+			if (written) {
+				write(System.nanoTime());
+			}
 		}
 		catch (InterruptedException ex) {
 			Thread.currentThread().interrupt();
@@ -132,18 +135,22 @@ final class Settler {
 		}
 	}
 
-	private void write(long waitedSince) throws InterruptedException {
+	/**
+	 * Writes what is due and tells whether that was possible before the stop.
+	 */
+	private boolean write(long waitedSince) throws InterruptedException {
 		for (Unsettled one : this.unsettled.values()) {
 			int failures = 0;
 			while (!tryWrite(one, waitedSince, failures)) {
 				if (!this.running && System.nanoTime() - this.stopBy > 0) {
 					logger.warn("Outcomes could not be written before the stop: their messages are delivered again");
-					return;
+					return false;
 				}
 				TimeUnit.MILLISECONDS.sleep(Math.min(100L << Math.min(failures++, 6), 5_000));
 			}
 		}
 		this.unsettled.values().removeIf(Unsettled::isEmpty);
+		return true;
 	}
 
 	private static boolean tryWrite(Unsettled one, long waitedSince, int failures) {

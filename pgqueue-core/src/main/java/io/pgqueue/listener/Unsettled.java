@@ -42,6 +42,12 @@ final class Unsettled {
 
 	private final WakeUps wakeUps;
 
+	/**
+	 * Whether the last write had no answer, so that it may have taken effect: what is no
+	 * longer held then most likely is what it wrote.
+	 */
+	private boolean unsure;
+
 	private final List<Outcome> retries = new ArrayList<>();
 
 	private final List<Outcome> burials = new ArrayList<>();
@@ -87,12 +93,18 @@ final class Unsettled {
 	 * @throws DataAccessException if the database does not answer
 	 */
 	void write(long waitedSince) {
-		// Failures go first: a lease is acknowledged as a whole only after everything
-		// that
-		// failed has been moved out of it.
-		move(this.retries, this.leases::retry);
-		move(this.burials, this.leases::bury);
-		acknowledge(waitedSince);
+		boolean complete = false;
+		try {
+			// Failures go first: a lease is acknowledged as a whole only after everything
+			// that failed has been moved out of it.
+			move(this.retries, this.leases::retry);
+			move(this.burials, this.leases::bury);
+			acknowledge(waitedSince);
+			complete = true;
+		}
+		finally {
+			this.unsure = !complete;
+		}
 	}
 
 	private void move(List<Outcome> failed, BiFunction<Long, List<Failure>, List<Held>> transition) {
@@ -185,8 +197,9 @@ final class Unsettled {
 		}
 	}
 
-	private boolean isLost(Outcome outcome, boolean lost) {
+	private boolean isLost(Outcome outcome, boolean missing) {
 		this.incarnation.settled(outcome.delivery().lease().number());
+		boolean lost = missing && !this.unsure;
 		if (lost) {
 			Delivery delivery = outcome.delivery();
 			logger.warn(

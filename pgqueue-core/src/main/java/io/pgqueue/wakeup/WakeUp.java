@@ -28,7 +28,7 @@ public final class WakeUp {
 	 * @throws InterruptedException if the thread is interrupted
 	 */
 	public boolean await(Duration limit) throws InterruptedException {
-		boolean signalled = this.signal.tryAcquire(limit.toNanos(), TimeUnit.NANOSECONDS);
+		boolean signalled = this.signal.tryAcquire(TimeUnit.NANOSECONDS.convert(limit), TimeUnit.NANOSECONDS);
 		this.signal.drainPermits();
 		return signalled;
 	}
