@@ -6,6 +6,7 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
@@ -32,6 +33,8 @@ class KilledQuickstartIntegrationTests {
 	private static final int CUSTOMERS_AT_A_TIME = 4;
 
 	private static final int STOP_SECONDS = 10;
+
+	private static final Duration LIMIT = Duration.ofSeconds(60);
 
 	private final Path directory = Path.of("target/test-killed");
 
@@ -123,7 +126,7 @@ class KilledQuickstartIntegrationTests {
 	}
 
 	private void awaitAccepted(int count) {
-		Await.until(count + " orders are accepted", () -> this.accepted.size() >= count);
+		Await.until(count + " orders are accepted", LIMIT, () -> this.accepted.size() >= count);
 	}
 
 	private static void join(List<Thread> customers) throws InterruptedException {
@@ -134,7 +137,7 @@ class KilledQuickstartIntegrationTests {
 
 	private void assertEveryOrderIsConfirmed(QuickstartProcess running) throws Exception {
 		JdbcClient jdbc = running.jdbc();
-		Await.until("all orders are confirmed",
+		Await.until("all orders are confirmed", LIMIT,
 				() -> jdbc.sql("SELECT count(*) FROM orders WHERE status <> 'CONFIRMED'")
 					.query(Integer.class)
 					.single() == 0);
