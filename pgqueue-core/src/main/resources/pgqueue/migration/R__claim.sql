@@ -21,6 +21,7 @@ LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
 SET jit = off
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
 BEGIN
     RETURN QUERY
@@ -54,6 +55,7 @@ LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
 SET jit = off
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -72,7 +74,7 @@ BEGIN
 
     LOOP
         IF v_cursor.horizon IS NULL THEN
-            v_cursor.horizon := pg_current_snapshot();
+            v_cursor.horizon := CASE WHEN p_move THEN ${schema}.full_snapshot() ELSE pg_current_snapshot() END;
         END IF;
         v_from_xid := pg_snapshot_xmax(v_cursor.base);
         v_from_id := 0;
@@ -156,6 +158,7 @@ LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
 SET jit = off
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -1,20 +1,26 @@
--- The snapshot a new cursor may start from. pg_current_snapshot() leaves the caller's own transaction id out of its list
--- of running ones, so messages sent by the same transaction would count as read: put it in.
-CREATE OR REPLACE FUNCTION ${schema}.cursor_snapshot()
+-- The current snapshot with the caller's own transaction, and all that began between the last one that ended and it, named
+-- as running. It means the same as pg_current_snapshot(), but for two things: that one leaves the caller's own id out, so
+-- that messages sent by the same transaction would count as read; and it does not name the youngest running ones, so that
+-- looks beyond it would walk over their rows.
+CREATE OR REPLACE FUNCTION ${schema}.full_snapshot()
 RETURNS pg_snapshot
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-    v_self      xid8 := pg_current_xact_id();
+    v_self      bigint := pg_current_xact_id()::text::bigint;
     v_snapshot  pg_snapshot := pg_current_snapshot();
+    v_xmin      bigint := pg_snapshot_xmin(v_snapshot)::text::bigint;
+    v_xmax      bigint := pg_snapshot_xmax(v_snapshot)::text::bigint;
 BEGIN
-    IF v_self >= pg_snapshot_xmax(v_snapshot) THEN
+    IF v_self - v_xmax > 500 THEN
         RETURN v_snapshot;
     END IF;
     RETURN (
-        SELECT format('%s:%s:%s', least(pg_snapshot_xmin(v_snapshot), v_self), pg_snapshot_xmax(v_snapshot),
-                string_agg(x::text, ',' ORDER BY x))::pg_snapshot
-        FROM (SELECT v_self AS x UNION SELECT pg_snapshot_xip(v_snapshot)) running);
+        SELECT format('%s:%s:%s', least(v_xmin, v_self), greatest(v_xmax, v_self + 1), string_agg(x::text, ',' ORDER BY x))
+        FROM (
+            SELECT pg_snapshot_xip(v_snapshot)::text::bigint AS x
+            UNION SELECT generate_series(v_xmax, v_self)
+            UNION SELECT v_self) running)::pg_snapshot;
 END
 $$;
 
@@ -42,7 +48,7 @@ BEGIN
     END IF;
     INSERT INTO ${schema}.lane (subscription_id, lane) VALUES (v_id, 0);
     INSERT INTO ${schema}.cursor (subscription_id, lane, seq, base)
-    VALUES (v_id, 0, 0, CASE WHEN p_from_start THEN '1:1:'::pg_snapshot ELSE ${schema}.cursor_snapshot() END);
+    VALUES (v_id, 0, 0, CASE WHEN p_from_start THEN '1:1:'::pg_snapshot ELSE ${schema}.full_snapshot() END);
     RETURN v_id;
 END
 $$;

@@ -29,15 +29,20 @@ $$;
 CREATE OR REPLACE FUNCTION ${schema}.holders(p_worker bigint)
 RETURNS TABLE (worker_id bigint, beat_at timestamptz, dead boolean)
 LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
 BEGIN
     RETURN QUERY
     SELECT w.id, h.beat_at, w.dead_at IS NOT NULL
     FROM ${schema}.worker w
     JOIN ${schema}.heartbeat h ON h.worker_id = w.id
-    WHERE w.id <> p_worker
-        AND (EXISTS (SELECT 1 FROM ${schema}.lease l WHERE l.worker_id = w.id)
-            OR EXISTS (SELECT 1 FROM ${schema}.retry r WHERE r.worker_id = w.id));
+    -- Not EXISTS: the planner would hash whole tables for it.
+    WHERE w.id <> p_worker AND coalesce(
+        (SELECT true FROM ${schema}.lease l WHERE l.worker_id = w.id LIMIT 1),
+        (SELECT true FROM ${schema}.retry r WHERE r.worker_id = w.id LIMIT 1), false);
 END
 $$;
 

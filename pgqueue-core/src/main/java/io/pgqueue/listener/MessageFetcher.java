@@ -55,7 +55,7 @@ final class MessageFetcher implements Runnable {
 
 	private volatile boolean running = true;
 
-	private volatile long lastPoll;
+	private volatile long lastPoll = System.nanoTime();
 
 	MessageFetcher(ContainerOptions options, boolean batch, DeclaredQueue queue, Leases leases, QueueWorker worker,
 			Dispatcher dispatcher, WakeUp wakeUp) {

@@ -88,13 +88,13 @@ public final class QueueListenerContainer implements Lifecycle {
 	}
 
 	/**
-	 * Returns how long ago the queue was last looked at with success.
-	 * @return the time, or null if the container does not run or has not looked yet
+	 * Returns how long ago the queue was last looked at with success, or the container
+	 * started.
+	 * @return the time, or null if the container does not run
 	 */
 	public @Nullable Duration sinceLastPoll() {
 		Running current = this.running;
-		long last = (current != null) ? current.fetcher.lastPoll() : 0;
-		return (last != 0) ? Duration.ofNanos(System.nanoTime() - last) : null;
+		return (current != null) ? Duration.ofNanos(System.nanoTime() - current.fetcher.lastPoll()) : null;
 	}
 
 	/**
@@ -149,7 +149,8 @@ public final class QueueListenerContainer implements Lifecycle {
 					shared.leases(), shared.worker(), this.dispatcher, this.wakeUp);
 			shared.wakeUps().add(options.queue(), this.wakeUp);
 			this.fetcherThread = new Thread(this.fetcher, "pgqueue-" + options.id() + "-fetcher");
-			this.fetcherThread.setDaemon(true);
+			// The one thread that keeps an application without a web server alive.
+			this.fetcherThread.setDaemon(false);
 			this.fetcherThread.start();
 		}
 

@@ -47,12 +47,9 @@ class PgQueueHealthIndicator extends AbstractHealthIndicator {
 	}
 
 	private static String describe(QueueListenerContainer container, Health.Builder builder) {
-		if (!container.isRunning()) {
-			return "stopped";
-		}
 		Duration since = container.sinceLastPoll();
 		if (since == null) {
-			return "starting";
+			return "stopped";
 		}
 		if (since.compareTo(container.options().pollInterval().plus(PATIENCE)) > 0 && !container.isSaturated()) {
 			builder.down();
