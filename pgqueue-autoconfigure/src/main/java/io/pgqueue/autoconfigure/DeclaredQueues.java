@@ -26,9 +26,9 @@ class DeclaredQueues {
 
 	private static final int NAME = PREFIX.getNumberOfElements();
 
-	private static final Pattern PLAIN = Pattern.compile("pgqueue\\.queues\\.(\\[|[A-Za-z0-9-]+(\\.|$))");
+	private static final Pattern PLAIN = Pattern.compile("pgqueue\\.queues\\.(\\[|[A-Za-z0-9_-]+(\\.|$))");
 
-	private static final String HINT = "A queue name with anything but letters, digits and '-' needs brackets, as in pgqueue.queues.\"[orders.eu]\".concurrency";
+	private static final String HINT = "A queue name with dots needs brackets, as in pgqueue.queues.\"[orders.eu]\".concurrency";
 
 	private static final Set<String> SETTINGS = Set.of("concurrency", "batchsize", "pollinterval");
 

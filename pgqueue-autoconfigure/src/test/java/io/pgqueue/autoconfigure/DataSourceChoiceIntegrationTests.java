@@ -8,6 +8,7 @@ import io.pgqueue.test.TestDatabase;
 import org.junit.jupiter.api.Test;
 import org.postgresql.ds.PGSimpleDataSource;
 
+import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.annotation.Bean;
@@ -22,7 +23,14 @@ class DataSourceChoiceIntegrationTests {
 
 	private final ApplicationContextRunner application;
 
+	private final ApplicationContextRunner parent;
+
+	private final ApplicationContextRunner child;
+
 	DataSourceChoiceIntegrationTests(TestDatabase database) {
+		this.parent = new ApplicationContextRunner().withPropertyValues(Applications.properties(database));
+		this.child = new ApplicationContextRunner()
+			.withConfiguration(AutoConfigurations.of(PgQueueAutoConfiguration.class));
 		this.application = Applications.runner(database);
 	}
 
@@ -78,6 +86,16 @@ class DataSourceChoiceIntegrationTests {
 				this.application.withUserConfiguration(FirstIsPrimary.class)
 					.withPropertyValues("pgqueue.datasource=frist"),
 				"pgqueue.datasource names 'frist', but there is no such DataSource bean. There are: first, second");
+	}
+
+	@Test
+	void thoseOfTheParentContextCountAsWell() {
+		this.parent.withUserConfiguration(FirstIsPrimary.class).run((parent) -> {
+			this.child.withParent(parent).run((context) -> assertChosen(context, "first"));
+			this.child.withParent(parent)
+				.withPropertyValues("pgqueue.datasource=second")
+				.run((context) -> assertChosen(context, "second"));
+		});
 	}
 
 	private static void assertChosen(ApplicationContext context, String name) {

@@ -69,6 +69,25 @@ class DirectDataSourceIntegrationTests {
 	}
 
 	@Test
+	void takesUserAndPasswordOutOfTheUrl() throws SQLException {
+		TestUser user = this.database.createUser();
+		HikariDataSource pool = this.database.pool((config) -> {
+			config.setJdbcUrl(this.database.jdbcUrl() + "?user=" + user.name() + "&password=" + user.password());
+			config.setUsername(null);
+			config.setPassword(null);
+		});
+		assertThat(currentUser(new DirectDataSource(pool, NOTHING))).isEqualTo(user.name());
+	}
+
+	@Test
+	void actsInTheRoleThatTheHikariPoolTakesOnForEachConnection() throws SQLException {
+		TestUser owner = this.database.createUser();
+		HikariDataSource pool = this.database.pool((config) -> config.setConnectionInitSql("SET ROLE " + owner.name()));
+		assertThat(currentUser(pool)).isEqualTo(owner.name());
+		assertThat(currentUser(new DirectDataSource(pool, NOTHING))).isEqualTo(owner.name());
+	}
+
+	@Test
 	void readsTheCredentialsOfAHikariPoolAgainForEachConnection() throws SQLException {
 		TestUser user = this.database.createUser();
 		HikariDataSource pool = this.database.pool((config) -> {

@@ -1,5 +1,6 @@
 package io.pgqueue.autoconfigure;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.LongStream;
@@ -100,7 +101,7 @@ class JpaIntegrationTests {
 				List<Long> numbers = LongStream.rangeClosed(1, 200).boxed().toList();
 				numbers.forEach((number) -> orders.place(List.of(number), false));
 				Confirmations confirmations = context.getBean(Confirmations.class);
-				Await.until("all were handled",
+				Await.until("all were handled", Duration.ofMinutes(1),
 						() -> confirmations.confirmed.size() + confirmations.missed.size() == 200);
 				assertThat(confirmations.missed).isEmpty();
 				assertThat(confirmations.confirmed).containsExactlyInAnyOrderElementsOf(numbers);

@@ -7,14 +7,18 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.stream.Stream;
+
+import javax.sql.DataSource;
 
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.QueueOperations;
 import io.pgqueue.RetryPolicy;
 import io.pgqueue.admin.QueueAdmin;
 import io.pgqueue.annotation.QueueListener;
+import io.pgqueue.client.QueueTemplate;
 import io.pgqueue.listener.ContainerOptions;
 import io.pgqueue.listener.QueueListenerContainer;
 import io.pgqueue.listener.QueueListenerRegistry;
@@ -162,6 +166,31 @@ class ListenerPropertiesIntegrationTests {
 	}
 
 	@Test
+	void anIdleQueueIsLookedAtAsRarelyAsConfigured() {
+		this.application.withUserConfiguration(Rare.class)
+			.withPropertyValues("pgqueue.queues.rare.poll-interval=1h")
+			.run((context) -> {
+				QueueListenerRegistry registry = context.getBean(QueueListenerRegistry.class);
+				Await.until("both have looked",
+						() -> registry.containers()
+							.stream()
+							.allMatch((container) -> container.sinceLastPoll() != null));
+				Rare rare = context.getBean(Rare.class);
+				// Another process, as far as wake-ups are concerned.
+				QueueOperations other = QueueTemplate.builder(context.getBean(DataSource.class)).build();
+				other.send("rare", "unnoticed");
+				for (int i = 1; i <= 3; i++) {
+					int count = i;
+					other.send("often", "noticed within a second");
+					Await.until("it has arrived", () -> rare.often.get() == count);
+				}
+				assertThat(rare.rare).hasValue(0);
+				context.getBean(QueueOperations.class).send("rare", "wakes the listener");
+				Await.until("both have arrived", () -> rare.rare.get() == 2);
+			});
+	}
+
+	@Test
 	void aMessageIsGivenUpAfterTheConfiguredAttempts() {
 		this.application.withUserConfiguration(Inbox.class)
 			.withPropertyValues("pgqueue.retry.max-attempts=2", "pgqueue.retry.initial=5ms", "inbox.queue=twice")
@@ -210,6 +239,24 @@ class ListenerPropertiesIntegrationTests {
 			this.together.countDown();
 			this.together.await();
 			this.complete.add(text);
+		}
+
+	}
+
+	static class Rare {
+
+		private final AtomicInteger rare = new AtomicInteger();
+
+		private final AtomicInteger often = new AtomicInteger();
+
+		@QueueListener("rare")
+		void onRare(String text) {
+			this.rare.incrementAndGet();
+		}
+
+		@QueueListener("often")
+		void onOften(String text) {
+			this.often.incrementAndGet();
 		}
 
 	}

@@ -3,6 +3,7 @@ package io.pgqueue.autoconfigure;
 import java.util.ArrayList;
 import java.util.List;
 
+import io.pgqueue.QueueEventListener;
 import io.pgqueue.QueueOperations;
 import io.pgqueue.test.Await;
 import io.pgqueue.test.PgQueueDatabase;
@@ -22,6 +23,7 @@ import org.springframework.boot.jdbc.autoconfigure.DataSourceInitializationAutoC
 import org.springframework.boot.liquibase.autoconfigure.LiquibaseAutoConfiguration;
 import org.springframework.boot.test.context.assertj.AssertableApplicationContext;
 import org.springframework.boot.test.context.runner.ApplicationContextRunner;
+import org.springframework.jdbc.core.simple.JdbcClient;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -123,6 +125,16 @@ class MigrationToolsIntegrationTests {
 		});
 	}
 
+	@ParameterizedTest
+	@ValueSource(strings = { "pgqueue", "public" })
+	void tablesThatNoToolHasCreatedAreLeftAlone(String schema) {
+		this.database.jdbc().sql("CREATE TABLE public.legacy AS SELECT 1 AS id").update();
+		this.plain.withPropertyValues("pgqueue.schema=" + schema).run((context) -> {
+			assertQueuesWork(context);
+			assertThat(this.database.jdbc().sql("SELECT id FROM public.legacy").query(Integer.class).single()).isOne();
+		});
+	}
+
 	@Test
 	void noMigrationToolIsNeeded() {
 		this.plain.run((context) -> {
@@ -147,6 +159,19 @@ class MigrationToolsIntegrationTests {
 	void jdbcAccessWaitsForTheSchema(String bean) {
 		this.plain.run((context) -> assertThat(dependencies(context, bean)).contains(OURS));
 		this.flyway.run((context) -> assertThat(dependencies(context, bean)).contains(OURS, "flywayInitializer"));
+	}
+
+	@Test
+	void anEventListenerMayWriteToTheDatabase() {
+		this.flyway.withBean(Audit.class).run((context) -> {
+			assertQueuesWork(context);
+			Await.until("it was written down",
+					() -> this.database.jdbc()
+						.sql("SELECT customer FROM app_order ORDER BY id")
+						.query(String.class)
+						.list()
+						.equals(List.of("inbox")));
+		});
 	}
 
 	private void assertApplicationMigratedBeforeQueues(AssertableApplicationContext context) {
@@ -175,6 +200,21 @@ class MigrationToolsIntegrationTests {
 		assertThat(context).hasNotFailed();
 		String[] names = context.getSourceApplicationContext().getBeanFactory().getBeanDefinition(bean).getDependsOn();
 		return (names != null) ? List.of(names) : List.of();
+	}
+
+	static class Audit implements QueueEventListener {
+
+		private final JdbcClient jdbc;
+
+		Audit(JdbcClient jdbc) {
+			this.jdbc = jdbc;
+		}
+
+		@Override
+		public void completed(String queue, String subscription) {
+			this.jdbc.sql("INSERT INTO app_order VALUES (1, ?)").param(queue).update();
+		}
+
 	}
 
 }

@@ -10,6 +10,7 @@ import javax.sql.DataSource;
 import com.zaxxer.hikari.HikariDataSource;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.pgqueue.Queue;
 import io.pgqueue.QueueOperations;
 import io.pgqueue.SendOptions;
 import io.pgqueue.SendResult;
@@ -28,6 +29,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.postgresql.ds.PGSimpleDataSource;
 
+import org.springframework.boot.ApplicationRunner;
 import org.springframework.boot.autoconfigure.AutoConfigurations;
 import org.springframework.boot.health.autoconfigure.contributor.ConditionalOnEnabledHealthIndicator;
 import org.springframework.boot.health.contributor.HealthIndicator;
@@ -36,8 +38,10 @@ import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import org.springframework.boot.test.system.CapturedOutput;
 import org.springframework.boot.test.system.OutputCaptureExtension;
 import org.springframework.context.ApplicationContext;
+import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.context.annotation.Import;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -76,6 +80,23 @@ class PgQueueAutoConfigurationIntegrationTests {
 			Await.until("the message has arrived",
 					() -> context.getBean(Inbox.class).received().equals(List.of("hello")));
 		});
+	}
+
+	@Test
+	void aBeanMaySendWhileItIsMadeToAQueueThatABeanOrAnEntryDeclares() {
+		this.application.withBean(Queue.class, () -> new Queue("early-bean"))
+			.withPropertyValues("pgqueue.queues.early-entry.concurrency=1")
+			.withUserConfiguration(EarlySender.class)
+			.run((context) -> assertThat(context).hasNotFailed());
+	}
+
+	@Test
+	void aRunnerMaySendToAQueueThatAListenerDeclares() {
+		try (ConfigurableApplicationContext context = Applications.start(this.database, RunnerApplication.class,
+				"inbox.queue=runner")) {
+			Await.until("the message has arrived",
+					() -> context.getBean(Inbox.class).received().equals(List.of("from the runner")));
+		}
 	}
 
 	@Test
@@ -189,6 +210,26 @@ class PgQueueAutoConfigurationIntegrationTests {
 			.filter((bean) -> bean.getValue().getName().startsWith("io.pgqueue."))
 			.map(Map.Entry::getKey)
 			.toList();
+	}
+
+	static class EarlySender {
+
+		EarlySender(QueueOperations queues) {
+			queues.send("early-bean", "hello");
+			queues.send("early-entry", "hello");
+		}
+
+	}
+
+	@WholeApplication
+	@Import(Inbox.class)
+	static class RunnerApplication {
+
+		@Bean
+		ApplicationRunner runner(QueueOperations queues) {
+			return (arguments) -> queues.send("runner", "from the runner");
+		}
+
 	}
 
 	@Configuration(proxyBeanMethods = false)

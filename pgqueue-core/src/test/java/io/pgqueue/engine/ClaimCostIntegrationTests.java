@@ -76,11 +76,11 @@ class ClaimCostIntegrationTests {
 	}
 
 	@Test
-	void besideAnOpenBulkSenderIdlePollsBecomeCheap() {
+	void besideAnOpenBulkSenderOnlyTheFirstIdlePollIsExpensive() {
 		TestEngine engine = TestEngine.of(this.database);
 		List<Long> costs = costOfIdlePollsBesideABulkSender(engine);
 		assertThat(costs.get(0)).as("the first poll walks over the rows").isGreaterThan(EXPENSIVE);
-		assertThat(costs.subList(2, costs.size())).as("all polls: %s", costs).allMatch((cost) -> cost < CHEAP);
+		assertThat(costs.subList(1, costs.size())).as("all polls: %s", costs).allMatch((cost) -> cost < CHEAP);
 		assertThat(engine.drain(100_000)).as("what the bulk sender commits in the end").hasSize(100_000);
 	}
 
@@ -139,24 +139,34 @@ class ClaimCostIntegrationTests {
 		assertThat(Explained.blocks(session, reconcile.formatted(6_000_000))).isLessThan(CHEAP);
 	}
 
+	/**
+	 * Compared with a queue that has consumed nothing, because the machine may be busy.
+	 * On a quiet one a claim takes 0.3 ms.
+	 */
 	@Test
 	@Tag("long")
-	void aClaimBehindAMillionConsumedMessagesTakesLessThanTwoMilliseconds() {
+	void aClaimBehindAMillionConsumedMessagesIsAsCheapAsOneBehindNone() {
+		TestEngine fresh = TestEngine.of(this.database);
 		TestEngine engine = TestEngine.of(this.database);
 		consume(engine, 1_000_000);
 		Session session = warm(engine);
-		assertThat(medianOfClaims(engine, session)).as("milliseconds").isLessThan(2);
+		warm(fresh);
+		assertThat(medianOfClaims(engine, session)).as("milliseconds")
+			.isLessThan(Math.max(2, 3 * medianOfClaims(fresh, session)));
 		for (int i = 0; i < 150; i++) {
 			begin().execute("SELECT pg_current_xact_id()");
 		}
-		assertThat(medianOfClaims(engine, session)).as("milliseconds beside 150 transactions").isLessThan(2);
+		assertThat(medianOfClaims(engine, session)).as("milliseconds beside 150 transactions")
+			.isLessThan(Math.max(2, 3 * medianOfClaims(fresh, session)));
+		engine.send();
+		assertThat(claim(engine, session)).isLessThan(CHEAP);
 	}
 
 	private double medianOfClaims(TestEngine engine, Session session) {
 		return Explained.medianMillis(101, () -> {
 			engine.send();
 			session.execute(claimSql(engine));
-		}) - Explained.medianMillis(101, () -> engine.send());
+		});
 	}
 
 	private long costBehindConsumedMessagesAndAnOldWriter(TestEngine engine, int count) {

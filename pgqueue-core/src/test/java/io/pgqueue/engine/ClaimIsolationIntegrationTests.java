@@ -49,6 +49,8 @@ class ClaimIsolationIntegrationTests {
 			SERIALIZABLE    | bury(%d, ARRAY[1], ARRAY[1], ARRAY[1], ARRAY[''], ARRAY[''])
 			REPEATABLE READ | recover(%d, 10)
 			SERIALIZABLE    | recover(%d, 10)
+			REPEATABLE READ | reconcile(%d, 1, 10, '{}')
+			SERIALIZABLE    | reconcile(%d, 1, 10, '{}')
 			REPEATABLE READ | declare_dead(%d, now())
 			SERIALIZABLE    | declare_dead(%d, now())
 			""")

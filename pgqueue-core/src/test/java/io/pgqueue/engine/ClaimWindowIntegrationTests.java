@@ -124,6 +124,27 @@ class ClaimWindowIntegrationTests {
 	}
 
 	@Test
+	void aWindowWhoseRestWasReclaimedUnreadDoesNotStopTheLane() {
+		assertThat(claimBehindAWindowWhoseRestIsGone(this.engine)).hasSize(1);
+		assertThat(this.engine.drain()).isEmpty();
+	}
+
+	@Test
+	void withoutItsOwnBaseTheWindowAfterItWouldDeliverTwice() {
+		TestEngine broken = TestEngine.broken(this.database, "claim_log",
+				TestEngine.replacing("v_cursor.base := v_cursor.horizon;", ""));
+		assertThat(claimBehindAWindowWhoseRestIsGone(broken)).hasSizeGreaterThan(1);
+	}
+
+	private static List<Long> claimBehindAWindowWhoseRestIsGone(TestEngine engine) {
+		long[] ids = engine.send(4);
+		assertThat(TestEngine.ids(engine.claim(2))).containsExactly(ids[0], ids[1]);
+		engine.jdbc().sql(engine.sql("DELETE FROM $.message WHERE id IN (?, ?)")).params(ids[2], ids[3]).update();
+		engine.send();
+		return TestEngine.ids(engine.claim(10));
+	}
+
+	@Test
 	void rolledBackSendsLeaveNoGap() {
 		List<Long> sent = new ArrayList<>();
 		for (int i = 0; i < 5; i++) {

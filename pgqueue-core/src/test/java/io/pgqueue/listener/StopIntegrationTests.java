@@ -193,7 +193,7 @@ class StopIntegrationTests {
 		Await.until("all were handled", () -> this.handled.size() == 50);
 		assertThat(threads()).isNotEmpty();
 		this.application.close();
-		Await.until("no thread is left of " + threads(), () -> threads().isEmpty());
+		Await.until("no thread is left", () -> threads().isEmpty());
 	}
 
 	@Test

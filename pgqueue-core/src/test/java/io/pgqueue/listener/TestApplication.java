@@ -73,7 +73,7 @@ public final class TestApplication implements AutoCloseable {
 	}
 
 	public static Builder builder(TestDatabase database) {
-		return new Builder(database);
+		return new Builder(database.dataSource(), database.directDataSource());
 	}
 
 	/**
@@ -184,9 +184,9 @@ public final class TestApplication implements AutoCloseable {
 
 		private QueueEventListener events;
 
-		private Builder(TestDatabase database) {
-			this.pooled = database.dataSource();
-			this.direct = database.directDataSource();
+		Builder(DataSource pooled, DataSource direct) {
+			this.pooled = pooled;
+			this.direct = direct;
 		}
 
 		public Builder pooled(DataSource pooled) {

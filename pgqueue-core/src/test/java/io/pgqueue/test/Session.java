@@ -150,10 +150,19 @@ public final class Session implements AutoCloseable {
 		return result;
 	}
 
+	/**
+	 * Ends the transaction, so that its locks are gone when this returns, and closes the
+	 * connection.
+	 */
 	@Override
 	public void close() {
-		try {
-			this.connection.close();
+		try (Connection closing = this.connection) {
+			if (!closing.isClosed()) {
+				execute("ROLLBACK");
+			}
+		}
+		catch (IllegalStateException ex) {
+			// The server has ended the connection, and the transaction with it.
 		}
 		catch (SQLException ex) {
 			throw new IllegalStateException(ex);

@@ -1,5 +1,6 @@
 package io.pgqueue.autoconfigure.health;
 
+import java.time.Duration;
 import java.util.Map;
 
 import io.pgqueue.autoconfigure.Applications;
@@ -9,6 +10,7 @@ import io.pgqueue.test.Await;
 import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.PrivateServer;
 import io.pgqueue.test.TestDatabase;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 import org.springframework.boot.autoconfigure.AutoConfigurations;
@@ -26,9 +28,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 @PgQueueDatabase
 class PgQueueHealthIntegrationTests {
 
+	private final TestDatabase database;
+
 	private final ApplicationContextRunner application;
 
 	PgQueueHealthIntegrationTests(TestDatabase database) {
+		this.database = database;
 		this.application = application(database);
 	}
 
@@ -107,6 +112,24 @@ class PgQueueHealthIntegrationTests {
 					Await.until("it is up again", () -> health(context).getStatus().equals(Status.UP));
 				});
 		}
+	}
+
+	@Test
+	@Tag("long")
+	void isDownWhenAListenerCannotReadItsQueueForLong() {
+		this.application.withUserConfiguration(Inbox.class).run((reading) -> {
+			Await.until("the listener has looked into its queue",
+					() -> listeners(health(reading)).get("inbox").startsWith("last poll"));
+			this.database.jdbc().sql("ALTER TABLE pgqueue.cursor RENAME TO hidden").update();
+			this.application.withUserConfiguration(Inbox.class).run((neverRead) -> {
+				Await.until("the one that could read is down", Duration.ofSeconds(50),
+						() -> health(reading).getStatus().equals(Status.DOWN));
+				Await.until("the one that could never read is down", Duration.ofSeconds(20),
+						() -> health(neverRead).getStatus().equals(Status.DOWN));
+			});
+			this.database.jdbc().sql("ALTER TABLE pgqueue.hidden RENAME TO cursor").update();
+			Await.until("it is up again", () -> health(reading).getStatus().equals(Status.UP));
+		});
 	}
 
 	private static ApplicationContextRunner application(TestDatabase database) {
