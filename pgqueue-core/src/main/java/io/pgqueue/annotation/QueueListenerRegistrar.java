@@ -54,32 +54,35 @@ public final class QueueListenerRegistrar {
 	 * @throws InvalidConfigurationException if the annotation or the method cannot work
 	 */
 	public void register(Object bean, String beanName, Method method, QueueListener listener) {
-		String where = "@QueueListener " + method.getDeclaringClass().getSimpleName() + "." + method.getName();
-		Method invocable = invocable(bean, method, where);
-		String queue = Queue.requireValidName(resolve(listener.queue(), where + ", queue"));
-		String id = resolve(listener.id(), where + ", id");
-		ContainerOptions.Builder options = ContainerOptions
-			.builder(StringUtils.hasText(id) ? id : beanName + "." + method.getName(), queue);
-		this.defaults.apply(queue, options);
-		set(listener.concurrency(), where + ", concurrency", Integer::valueOf, options::concurrency);
-		set(listener.batchSize(), where + ", batchSize", Integer::valueOf, options::batchSize);
-		set(listener.pollInterval(), where + ", pollInterval", DurationFormatterUtils::detectAndParse,
-				options::pollInterval);
-		set(listener.autoStartup(), where + ", autoStartup", QueueListenerRegistrar::toBoolean, options::autoStartup);
-		this.registry.register(options.build(), this.methods.create(bean, invocable));
+		try {
+			String queue = Queue.requireValidName(resolve("queue", listener.queue()));
+			String id = resolve("id", listener.id());
+			ContainerOptions.Builder options = ContainerOptions
+				.builder(StringUtils.hasText(id) ? id : beanName + "." + method.getName(), queue);
+			this.defaults.apply(queue, options);
+			set("concurrency", listener.concurrency(), Integer::valueOf, options::concurrency);
+			set("batchSize", listener.batchSize(), Integer::valueOf, options::batchSize);
+			set("pollInterval", listener.pollInterval(), DurationFormatterUtils::detectAndParse, options::pollInterval);
+			set("autoStartup", listener.autoStartup(), QueueListenerRegistrar::toBoolean, options::autoStartup);
+			this.registry.register(options.build(), this.methods.create(bean, invocable(bean, method)));
+		}
+		catch (InvalidConfigurationException ex) {
+			throw new InvalidConfigurationException("@QueueListener " + method.getDeclaringClass().getSimpleName() + "."
+					+ method.getName() + ": " + ex.getMessage(), ex);
+		}
 	}
 
-	private static Method invocable(Object bean, Method method, String where) {
+	private static Method invocable(Object bean, Method method) {
 		try {
 			return AopUtils.selectInvocableMethod(method, bean.getClass());
 		}
 		catch (IllegalStateException ex) {
-			throw new InvalidConfigurationException(where + " cannot be invoked: " + ex.getMessage(), ex);
+			throw new InvalidConfigurationException("the method cannot be invoked: " + ex.getMessage(), ex);
 		}
 	}
 
-	private <T> void set(String attribute, String where, Function<String, T> parser, Function<T, ?> setter) {
-		String value = resolve(attribute, where);
+	private <T> void set(String attribute, String text, Function<String, T> parser, Function<T, ?> setter) {
+		String value = resolve(attribute, text);
 		if (!StringUtils.hasText(value)) {
 			return;
 		}
@@ -88,20 +91,20 @@ public final class QueueListenerRegistrar {
 		}
 		catch (IllegalArgumentException ex) {
 			throw new InvalidConfigurationException(
-					where + " is '" + value + "', which is not valid: " + ex.getMessage(), ex);
+					attribute + " is '" + value + "', which is not valid: " + ex.getMessage(), ex);
 		}
 	}
 
-	private String resolve(String attribute, String where) {
+	private String resolve(String attribute, String text) {
 		try {
-			String embedded = this.beanFactory.resolveEmbeddedValue(attribute);
+			String embedded = this.beanFactory.resolveEmbeddedValue(text);
 			BeanExpressionResolver expressions = this.beanFactory.getBeanExpressionResolver();
 			Object value = (expressions != null)
 					? expressions.evaluate(embedded, new BeanExpressionContext(this.beanFactory, null)) : embedded;
 			return toText(value);
 		}
 		catch (RuntimeException ex) {
-			throw new InvalidConfigurationException(where + " cannot be resolved: " + ex.getMessage(), ex);
+			throw new InvalidConfigurationException(attribute + " cannot be resolved: " + ex.getMessage(), ex);
 		}
 	}
 
