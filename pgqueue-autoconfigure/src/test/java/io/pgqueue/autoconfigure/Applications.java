@@ -50,32 +50,6 @@ public final class Applications {
 	}
 
 	/**
-	 * The same application without Boot's Jackson module.
-	 */
-	static ApplicationContextRunner withoutJackson(TestDatabase database) {
-		return withoutQueues(database).withConfiguration(AutoConfigurations.of(PgQueueAutoConfiguration.class));
-	}
-
-	/**
-	 * An application with JDBC and transactions only.
-	 */
-	static ApplicationContextRunner withoutQueues(TestDatabase database) {
-		return new ApplicationContextRunner().withConfiguration(BOOT).withPropertyValues(properties(database));
-	}
-
-	/**
-	 * Empties a database of everything that applications have created.
-	 */
-	static void empty(TestDatabase database) {
-		List<String> schemas = database.jdbc()
-			.sql("SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'")
-			.query(String.class)
-			.list();
-		schemas.forEach((schema) -> database.jdbc().sql("DROP SCHEMA " + schema + " CASCADE").update());
-		database.jdbc().sql("CREATE SCHEMA public").update();
-	}
-
-	/**
 	 * The same on a database that has its schema already, which makes it start faster.
 	 */
 	public static ApplicationContextRunner quickRunner(TestDatabase database) {
@@ -88,6 +62,20 @@ public final class Applications {
 			database.migrate();
 		}
 		return runner(database).withPropertyValues("pgqueue.migration.enabled=false");
+	}
+
+	/**
+	 * The same application without Boot's Jackson module.
+	 */
+	static ApplicationContextRunner withoutJackson(TestDatabase database) {
+		return withoutQueues(database).withConfiguration(AutoConfigurations.of(PgQueueAutoConfiguration.class));
+	}
+
+	/**
+	 * An application with JDBC and transactions only.
+	 */
+	static ApplicationContextRunner withoutQueues(TestDatabase database) {
+		return new ApplicationContextRunner().withConfiguration(BOOT).withPropertyValues(properties(database));
 	}
 
 	/**
@@ -122,6 +110,25 @@ public final class Applications {
 				"spring.datasource.password=" + database.password(),
 				"spring.datasource.hikari.connection-init-sql=" + database.connectionInitSql(),
 				"spring.datasource.hikari.maximum-pool-size=5", "spring.datasource.hikari.minimum-idle=0" };
+	}
+
+	/**
+	 * The URL of a database with further parameters.
+	 */
+	static String url(TestDatabase database, String parameters) {
+		return database.jdbcUrl() + (database.jdbcUrl().contains("?") ? "&" : "?") + parameters;
+	}
+
+	/**
+	 * Empties a database of everything that applications have created.
+	 */
+	static void empty(TestDatabase database) {
+		List<String> schemas = database.jdbc()
+			.sql("SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'")
+			.query(String.class)
+			.list();
+		schemas.forEach((schema) -> database.jdbc().sql("DROP SCHEMA " + schema + " CASCADE").update());
+		database.jdbc().sql("CREATE SCHEMA public").update();
 	}
 
 	/**

@@ -72,7 +72,7 @@ class DirectDataSourceIntegrationTests {
 	void takesUserAndPasswordOutOfTheUrl() throws SQLException {
 		TestUser user = this.database.createUser();
 		HikariDataSource pool = this.database.pool((config) -> {
-			config.setJdbcUrl(this.database.jdbcUrl() + "?user=" + user.name() + "&password=" + user.password());
+			config.setJdbcUrl(Applications.url(this.database, "user=" + user.name() + "&password=" + user.password()));
 			config.setUsername(null);
 			config.setPassword(null);
 		});
@@ -211,7 +211,7 @@ class DirectDataSourceIntegrationTests {
 		DataSource pool = this.database.pool((config) -> {
 		});
 		DataSource direct = new DirectDataSource(pool,
-				new PgQueueProperties.Direct(this.database.jdbcUrl() + "?ApplicationName=other", null, null));
+				new PgQueueProperties.Direct(Applications.url(this.database, "ApplicationName=other"), null, null));
 		try (Connection connection = direct.getConnection()) {
 			assertThat(currentUser(connection)).isEqualTo(this.database.username());
 			assertThat(setting(connection, "application_name")).isEqualTo("other");

@@ -132,7 +132,7 @@ class OtherPropertiesIntegrationTests {
 		this.application.run((context) -> assertThat(context).hasNotFailed());
 		this.database.grantUse(user, TestDatabase.SCHEMA);
 		this.application.withUserConfiguration(Inbox.class)
-			.withPropertyValues("pgqueue.direct.url=" + this.database.jdbcUrl() + "?ApplicationName=direct",
+			.withPropertyValues("pgqueue.direct.url=" + Applications.url(this.database, "ApplicationName=direct"),
 					"pgqueue.direct.user=" + user.name(), "pgqueue.direct.password=" + user.password())
 			.run((context) -> {
 				assertThat(context).hasNotFailed();

@@ -67,7 +67,7 @@ class PasswordsIntegrationTests {
 	@Test
 	void aFailedStartDoesNotShowThePasswordOfTheDirectConnection(CapturedOutput output) {
 		this.application
-			.withPropertyValues("pgqueue.direct.url=" + this.database.jdbcUrl() + "?password=" + SECRET,
+			.withPropertyValues("pgqueue.direct.url=" + Applications.url(this.database, "password=" + SECRET),
 					"pgqueue.direct.user=nobody", "pgqueue.direct.password=" + SECRET)
 			.run((context) -> {
 				assertThat(context).hasFailed();

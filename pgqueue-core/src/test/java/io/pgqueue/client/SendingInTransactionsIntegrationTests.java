@@ -325,6 +325,26 @@ class SendingInTransactionsIntegrationTests {
 			assertThat(messages()).isEqualTo((refused[0]) ? 0 : 1);
 		}
 
+		@Test
+		void aSendAfterTheEndOfATransactionIsCommittedByItself() {
+			TransactionSynchronization callback = new TransactionSynchronization() {
+
+				@Override
+				public void afterCompletion(int status) {
+					send();
+				}
+
+			};
+			transactions().executeWithoutResult((status) -> {
+				TransactionSynchronizationManager.registerSynchronization(callback);
+				status.setRollbackOnly();
+			});
+			assertThat(messages()).isEqualTo(2);
+			transactions()
+				.executeWithoutResult((status) -> TransactionSynchronizationManager.registerSynchronization(callback));
+			assertThat(messages()).isEqualTo(4);
+		}
+
 		private void work() {
 			this.jdbc.sql("INSERT INTO booking VALUES (?)")
 				.param(SendingInTransactionsIntegrationTests.this.queue)

@@ -182,6 +182,21 @@ class SentEventsIntegrationTests {
 	}
 
 	@Test
+	void aSendJustAfterTheCommitIsCounted() throws InterruptedException {
+		this.transactions.executeWithoutResult(
+				(status) -> TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+
+					@Override
+					public void afterCommit() {
+						SentEventsIntegrationTests.this.queues.send(SentEventsIntegrationTests.this.queue, "late");
+					}
+
+				}));
+		assertThat(this.events.sent(this.queue)).isEqualTo(1);
+		assertThat(woken()).isTrue();
+	}
+
+	@Test
 	void twoTemplatesInOneTransactionCountTheirOwnMessages() {
 		RecordedEvents others = new RecordedEvents();
 		QueueTemplate other = QueueTemplate.builder(this.database.dataSource()).events(others).build();

@@ -51,7 +51,7 @@ class ClaimCostIntegrationTests {
 
 	@Test
 	void aWindowReadAsOneRangeFromTheOldWriterOnWouldReadAllOfThemAgain() {
-		TestEngine broken = TestEngine.broken(this.database, "claim_log", TestEngine
+		TestEngine broken = TestEngine.changed(this.database, "claim_log", TestEngine
 			.replacing("v_from_xid := pg_snapshot_xmax(v_cursor.base)", "v_from_xid := pg_snapshot_xmin(v_cursor.base)")
 			.andThen(TestEngine.replacing("x.xid >= v_cursor.position_xid AND", "false AND"))
 			.andThen(TestEngine.replacing("AND m.xid < pg_snapshot_xmax(v_cursor.horizon)",
@@ -86,7 +86,7 @@ class ClaimCostIntegrationTests {
 
 	@Test
 	void aCursorThatStayedWhereItIsWouldMakeEveryIdlePollExpensive() {
-		TestEngine broken = TestEngine.broken(this.database, "claim",
+		TestEngine broken = TestEngine.changed(this.database, "claim",
 				TestEngine.replacing("v_move := NOT v_log AND", "v_move := false AND"));
 		assertThat(costOfIdlePollsBesideABulkSender(broken)).allMatch((cost) -> cost > EXPENSIVE);
 	}

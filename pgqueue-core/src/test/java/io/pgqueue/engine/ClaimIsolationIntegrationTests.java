@@ -5,7 +5,6 @@ import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 
 import io.pgqueue.engine.Leases.Claim;
 import io.pgqueue.engine.Leases.Held;
@@ -20,7 +19,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 /**
@@ -165,7 +163,7 @@ class ClaimIsolationIntegrationTests {
 
 	@Test
 	void withoutTheGuardAStaleClaimWouldDeliverTwice() {
-		TestEngine broken = TestEngine.broken(this.database, "require_read_committed",
+		TestEngine broken = TestEngine.changed(this.database, "require_read_committed",
 				TestEngine.replacing("<> 'read committed'", "= 'nothing'"));
 		long[] ids = broken.send(2);
 		try (Session stale = Session.begin(this.database, "REPEATABLE READ")) {
@@ -201,7 +199,7 @@ class ClaimIsolationIntegrationTests {
 
 	@Test
 	void evenWithoutTheLockOfTheLaneTheKeyOfTheCursorRefusesASecondClaimOfTheSameMessages() {
-		TestEngine broken = TestEngine.broken(this.database, "claim",
+		TestEngine broken = TestEngine.changed(this.database, "claim",
 				TestEngine.replacing("FOR NO KEY UPDATE SKIP LOCKED", ""));
 		broken.send(3);
 		try (Session first = Session.begin(this.database);
@@ -234,7 +232,7 @@ class ClaimIsolationIntegrationTests {
 				return null;
 			});
 			vanishing.connection().abort(Runnable::run);
-			assertThatCode(() -> lost.get(10, TimeUnit.SECONDS)).isNotNull();
+			assertThat(lost).failsWithin(Duration.ofSeconds(10));
 			holder.commit();
 		}
 		own.send(1);
@@ -255,7 +253,7 @@ class ClaimIsolationIntegrationTests {
 
 	@Test
 	void aClaimThatLockedTheLaneForUpdateWouldBeStoppedByAKeyShareLock() {
-		TestEngine broken = TestEngine.broken(this.database, "claim",
+		TestEngine broken = TestEngine.changed(this.database, "claim",
 				TestEngine.replacing("FOR NO KEY UPDATE SKIP LOCKED", "FOR UPDATE SKIP LOCKED"));
 		broken.send();
 		try (Session other = Session.begin(this.database)) {

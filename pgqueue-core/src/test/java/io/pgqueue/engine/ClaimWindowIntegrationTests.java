@@ -131,7 +131,7 @@ class ClaimWindowIntegrationTests {
 
 	@Test
 	void withoutItsOwnBaseTheWindowAfterItWouldDeliverTwice() {
-		TestEngine broken = TestEngine.broken(this.database, "claim_log",
+		TestEngine broken = TestEngine.changed(this.database, "claim_log",
 				TestEngine.replacing("v_cursor.base := v_cursor.horizon;", ""));
 		assertThat(claimBehindAWindowWhoseRestIsGone(broken)).hasSizeGreaterThan(1);
 	}
@@ -216,7 +216,7 @@ class ClaimWindowIntegrationTests {
 
 	@Test
 	void aClaimThatLockedTheLaneBeforeItLooksWouldTakeATransactionIdAtEachPoll() {
-		TestEngine broken = TestEngine.broken(this.database, "claim",
+		TestEngine broken = TestEngine.changed(this.database, "claim",
 				TestEngine.replacing("IF v_cursor.horizon IS NULL THEN", "IF false THEN"));
 		broken.drain();
 		try (Session session = Session.begin(this.database)) {

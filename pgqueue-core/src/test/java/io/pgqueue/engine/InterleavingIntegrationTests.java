@@ -47,10 +47,34 @@ class InterleavingIntegrationTests {
 		}
 	}
 
+	/**
+	 * As if every look were expensive, and the last one long ago.
+	 */
+	@Test
+	void whatIsCommittedIsClaimedAtOnceAndOnceAlthoughEveryIdlePollMovesTheCursor() {
+		TestEngine engine = TestEngine.changed(this.database, "claim",
+				TestEngine.replacing("> interval '5 ms'", "IS NOT NULL")
+					.andThen(TestEngine.replacing("> interval '5 s'", "IS NOT NULL"))::apply);
+		for (int seed = 0; seed < SEEDS; seed++) {
+			new Run(engine, seed).run();
+		}
+	}
+
+	@Test
+	void findsThatAMovedCursorForgetsWhoIsRunning() {
+		TestEngine engine = TestEngine.changed(this.database, "claim",
+				TestEngine.replacing("> interval '5 ms'", "IS NOT NULL")
+					.andThen(TestEngine.replacing("> interval '5 s'", "IS NOT NULL"))::apply);
+		TestEngine.replace(this.database, engine.schema, "full_snapshot",
+				TestEngine.replacing("UNION SELECT generate_series(v_xmax, v_self)", ""));
+		assertThatExceptionOfType(AssertionError.class)
+			.isThrownBy(() -> IntStream.range(0, SEEDS).forEach((seed) -> new Run(engine, seed).run()));
+	}
+
 	@ParameterizedTest(name = "{0}")
 	@MethodSource("mistakes")
 	void finds(String mistake, String right, String wrong) {
-		TestEngine engine = TestEngine.broken(this.database, "claim_log", TestEngine.replacing(right, wrong));
+		TestEngine engine = TestEngine.changed(this.database, "claim_log", TestEngine.replacing(right, wrong));
 		assertThatExceptionOfType(AssertionError.class)
 			.isThrownBy(() -> IntStream.range(0, SEEDS).forEach((seed) -> new Run(engine, seed).run()));
 	}

@@ -229,7 +229,7 @@ class SettleIntegrationTests {
 
 	@Test
 	void withoutTheCheckAMissingMessageWouldVanishWithItsLease() {
-		TestEngine broken = TestEngine.broken(this.database, "take_from_log",
+		TestEngine broken = TestEngine.changed(this.database, "take_from_log",
 				TestEngine.replacing("v_found <> v_held.messages", "false"));
 		long[] ids = broken.send(1);
 		broken.claim(1);

@@ -40,8 +40,8 @@ class SubscribeIntegrationTests {
 
 	@Test
 	void aDefaultSubscriptionThatStartedFromTheCurrentSnapshotWouldLoseTheFirstSend() {
-		TestEngine engine = TestEngine.broken(this.database, "subscribe",
-				TestEngine.replacing("'1:1:'::pg_snapshot ELSE \"broken", "pg_current_snapshot() ELSE \"broken"));
+		TestEngine engine = TestEngine.changed(this.database, "subscribe",
+				TestEngine.replacing("'1:1:'::pg_snapshot ELSE \"changed", "pg_current_snapshot() ELSE \"changed"));
 		assertThat(declareAndSendInOneTransaction(engine)).isEmpty();
 	}
 
@@ -55,7 +55,7 @@ class SubscribeIntegrationTests {
 
 	@Test
 	void withoutItsOwnIdInTheSnapshotALaterSubscriptionWouldLoseIt() {
-		TestEngine engine = TestEngine.broken(this.database, "full_snapshot",
+		TestEngine engine = TestEngine.changed(this.database, "full_snapshot",
 				TestEngine.replacing("v_self - v_xmax > 500", "true"));
 		assertThat(subscribeAndSendInOneTransaction(engine)).isEmpty();
 	}

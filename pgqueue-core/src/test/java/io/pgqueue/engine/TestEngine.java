@@ -88,8 +88,8 @@ final class TestEngine {
 	 * The engine with a mistake, in a schema of its own: the test that uses it shows that
 	 * its sibling would notice.
 	 */
-	static TestEngine broken(TestDatabase database, String function, UnaryOperator<String> mistake) {
-		String schema = "broken " + counter.incrementAndGet();
+	static TestEngine changed(TestDatabase database, String function, UnaryOperator<String> mistake) {
+		String schema = "changed " + counter.incrementAndGet();
 		database.migrate(schema);
 		replace(database, schema, function, mistake);
 		return new TestEngine(database, schema, database.dataSource());

@@ -38,9 +38,11 @@ class DeliveryIntegrationTests {
 	/**
 	 * Only against hanging.
 	 */
-	private static final Duration SOON = Duration.ofSeconds(5);
+	private static final Duration SOON = Duration.ofSeconds(15);
 
 	private final TestDatabase database;
+
+	private final ObservedDataSource pool;
 
 	private final TestApplication application;
 
@@ -48,7 +50,8 @@ class DeliveryIntegrationTests {
 
 	DeliveryIntegrationTests(TestDatabase database) {
 		this.database = database;
-		this.application = TestApplication.on(database);
+		this.pool = new ObservedDataSource(database.dataSource());
+		this.application = TestApplication.builder(database).pooled(this.pool).build();
 		this.queue = this.application.declareQueue();
 	}
 
@@ -112,15 +115,25 @@ class DeliveryIntegrationTests {
 	}
 
 	@Test
+	void aLoneMessageCostsThreeStatements() {
+		startWithLongPoll((message) -> {
+		});
+		long before = this.pool.count("SELECT");
+		this.application.queues().send(this.queue, "send, claim, settle");
+		awaitCompleted(1);
+		awaitPause();
+		assertThat(this.pool.count("SELECT") - before).isEqualTo(3);
+	}
+
+	@Test
 	void theCommitWakesAndNotTheSend() {
 		AtomicInteger handled = new AtomicInteger();
 		startWithLongPoll((message) -> handled.incrementAndGet());
-		Duration before = this.application.container(this.queue).sinceLastPoll();
-		transactions(this.database.dataSource()).executeWithoutResult((status) -> {
+		long claims = claims();
+		transactions(this.pool).executeWithoutResult((status) -> {
 			this.application.queues().send(this.queue, "not yet");
 			this.application.queues().sendAll(this.queue, List.of("nor this"));
-			// A claim would have renewed it.
-			assertThat(this.application.container(this.queue).sinceLastPoll()).isGreaterThanOrEqualTo(before);
+			assertThat(claims()).isEqualTo(claims);
 			assertThat(handled).hasValue(0);
 		});
 		Await.until("both were handled", SOON, () -> handled.get() == 2);
@@ -152,12 +165,12 @@ class DeliveryIntegrationTests {
 		sender.queues().sendAll(this.queue, IntStream.range(0, 750).mapToObj(String::valueOf).toList());
 		CountDownLatch first = new CountDownLatch(1);
 		CountDownLatch gate = new CountDownLatch(1);
-		startWithLongPoll((message) -> {
+		this.application.handle(TestApplication.options(this.queue).pollInterval(LONG_POLL).build(), (message) -> {
 			if (handled.getAndIncrement() == 0) {
 				first.countDown();
 				gate.await();
 			}
-		});
+		}).start();
 		Await.until("the first is being handled", () -> first.getCount() == 0);
 		sender.queues().sendAll(this.queue, IntStream.range(0, 750).mapToObj(String::valueOf).toList());
 		gate.countDown();
@@ -167,27 +180,26 @@ class DeliveryIntegrationTests {
 	@Test
 	void messagesThatDoNotFitIntoOneClaimAreClaimedWithoutWaitingForTheNextPoll() {
 		String large = "x".repeat(1_000_000);
-		this.application.queues().sendAll(this.queue, Collections.nCopies(40, large));
+		this.application.queues().sendAll(this.queue, Collections.nCopies(20, large));
 		AtomicInteger handled = new AtomicInteger();
 		this.application
 			.handleBatches(TestApplication.options(this.queue).batchSize(100).pollInterval(LONG_POLL).build(),
 					(messages) -> handled.addAndGet(messages.size()))
 			.start();
-		Await.until("all were handled", SOON, () -> handled.get() == 40);
+		Await.until("all were handled", SOON, () -> handled.get() == 20);
 	}
 
 	@Test
 	void handlersFindTheRowThatTheirSenderHasSaved() {
-		DataSource pool = this.database.dataSource();
 		this.database.jdbc().sql("CREATE TABLE invoice (id bigint PRIMARY KEY)").update();
 		Set<Long> found = ConcurrentHashMap.newKeySet();
 		this.application.handle(TestApplication.options(this.queue).concurrency(4).build(), (message) -> {
-			if (exists(pool, message)) {
+			if (exists(this.pool, message)) {
 				found.add(message.id());
 			}
 		}).start();
-		TransactionTemplate transactions = transactions(pool);
-		JdbcClient jdbc = JdbcClient.create(pool);
+		TransactionTemplate transactions = transactions(this.pool);
+		JdbcClient jdbc = JdbcClient.create(this.pool);
 		for (int i = 0; i < 1_000; i++) {
 			String id = String.valueOf(i);
 			transactions.executeWithoutResult((status) -> {
@@ -223,7 +235,23 @@ class DeliveryIntegrationTests {
 
 	private void startWithLongPoll(Handler handler) {
 		this.application.handle(TestApplication.options(this.queue).pollInterval(LONG_POLL).build(), handler).start();
-		Await.until("the container has looked", () -> this.application.container(this.queue).sinceLastPoll() != null);
+		awaitPause();
+	}
+
+	/**
+	 * Waits until the container has looked and waits for its next poll.
+	 */
+	private void awaitPause() {
+		Await.until("the container waits",
+				() -> claims() > 0 && Thread.getAllStackTraces()
+					.keySet()
+					.stream()
+					.anyMatch((thread) -> thread.getName().equals("pgqueue-" + this.queue + "-fetcher")
+							&& thread.getState() == Thread.State.TIMED_WAITING));
+	}
+
+	private long claims() {
+		return this.pool.count("claim(");
 	}
 
 	private void awaitCompleted(long count) {

@@ -79,6 +79,19 @@ class RetryIntegrationTests {
 	}
 
 	@Test
+	void aRetryThatIsDueBeforeTheNextPollIsDeliveredInTime() {
+		this.application.queues().send(this.queue, "x");
+		this.application
+			.handle(TestApplication.options(this.queue).pollInterval(Duration.ofHours(1)).build(), (message) -> {
+				if (message.attempt() < 3) {
+					throw new IllegalStateException("not yet");
+				}
+			})
+			.start();
+		Await.until("it was acknowledged", () -> this.application.events().completed(this.queue) == 1);
+	}
+
+	@Test
 	void aHandlerThatSucceedsInTheEndLeavesNoDeadLetter() {
 		this.application.queues().send(this.queue, "x");
 		start(TestApplication.QUICK, (message) -> {

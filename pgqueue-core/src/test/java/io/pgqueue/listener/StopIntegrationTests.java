@@ -199,7 +199,8 @@ class StopIntegrationTests {
 	@Test
 	void anIdleApplicationStopsAtOnce() {
 		this.application.handle(options().pollInterval(Duration.ofHours(1)).build(), this::handle).start();
-		Await.until("it has looked", () -> this.application.container(this.queue).sinceLastPoll() != null);
+		this.application.queues().send(this.queue, "x");
+		Await.until("it was handled", () -> this.application.events().completed(this.queue) == 1);
 		long started = System.nanoTime();
 		this.application.close();
 		assertThat(Duration.ofNanos(System.nanoTime() - started)).isLessThan(Duration.ofSeconds(2));

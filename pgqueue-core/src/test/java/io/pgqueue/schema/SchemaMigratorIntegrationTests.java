@@ -20,6 +20,7 @@ import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.Session;
 import io.pgqueue.test.TestDatabase;
 import io.pgqueue.test.TestUser;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -141,7 +142,11 @@ class SchemaMigratorIntegrationTests {
 			.isTrue();
 	}
 
+	/**
+	 * Flyway tries for ten seconds.
+	 */
 	@Test
+	@Tag("long")
 	void aUserWithoutTheRightToChangeASchemaThatExistsIsToldWhatToDo() {
 		this.database.jdbc().sql("CREATE SCHEMA protected").update();
 		TestUser user = this.database.createUser();
