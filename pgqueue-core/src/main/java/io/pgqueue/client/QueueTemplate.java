@@ -31,6 +31,7 @@ import org.slf4j.LoggerFactory;
 import tools.jackson.databind.json.JsonMapper;
 
 import org.springframework.jdbc.support.JdbcTransactionManager;
+import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -65,6 +66,9 @@ public final class QueueTemplate implements QueueOperations {
 		this.sent = new SentMessages(this.database, builder.wakeUps, QueueEventListeners.of(List.of(builder.events)));
 		this.outsideTransaction = builder.outsideTransaction;
 		this.ownTransaction = new TransactionTemplate(new JdbcTransactionManager(this.database.dataSource()));
+		// Just after the end of a transaction its connection is still bound, and must not
+		// be joined.
+		this.ownTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
 	}
 
 	/**
