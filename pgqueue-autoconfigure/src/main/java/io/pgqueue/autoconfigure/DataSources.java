@@ -8,6 +8,7 @@ import javax.sql.DataSource;
 import io.pgqueue.InvalidConfigurationException;
 import org.jspecify.annotations.Nullable;
 
+import org.springframework.beans.factory.BeanFactoryUtils;
 import org.springframework.beans.factory.ListableBeanFactory;
 
 /**
@@ -24,9 +25,10 @@ record DataSources(DataSource pooled, DataSource direct) {
 	}
 
 	private static DataSource choose(ListableBeanFactory beans, @Nullable String name) {
-		List<String> names = Arrays.asList(beans.getBeanNamesForType(DataSource.class));
+		List<String> names = Arrays
+			.asList(BeanFactoryUtils.beanNamesForTypeIncludingAncestors(beans, DataSource.class));
 		if (name != null) {
-			if (!names.contains(name)) {
+			if (!beans.containsBean(name) || !beans.isTypeMatch(name, DataSource.class)) {
 				throw new InvalidConfigurationException("pgqueue.datasource names '" + name
 						+ "', but there is no such DataSource bean. There are: " + String.join(", ", names));
 			}

@@ -3,6 +3,7 @@ package io.pgqueue.autoconfigure;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.Properties;
 
 import javax.sql.DataSource;
@@ -51,8 +52,16 @@ final class DirectDataSource extends AbstractDataSource {
 	@Override
 	public Connection getConnection(@Nullable String user, @Nullable String password) throws SQLException {
 		Settings pool = HIKARI ? Hikari.settings(this.pooled) : null;
-		Settings settings = (pool != null) ? pool : new Settings(null, null, null, new Properties());
+		Settings settings = (pool != null) ? pool : new Settings(null, null, null, null, new Properties());
 		settings = settings.with(this.configured);
+		Connection connection = open(settings);
+		if (settings.initSql() != null) {
+			initialize(connection, settings.initSql());
+		}
+		return connection;
+	}
+
+	private Connection open(Settings settings) throws SQLException {
 		if (settings.url() != null) {
 			return connect(settings.url(), settings);
 		}
@@ -63,6 +72,16 @@ final class DirectDataSource extends AbstractDataSource {
 		}
 		return (settings.user() != null) ? driver.getConnection(settings.user(), settings.password())
 				: driver.getConnection();
+	}
+
+	private static void initialize(Connection connection, String sql) throws SQLException {
+		try (Statement statement = connection.createStatement()) {
+			statement.execute(sql);
+		}
+		catch (SQLException ex) {
+			connection.close();
+			throw ex;
+		}
 	}
 
 	private @Nullable DataSource driver() throws SQLException {
@@ -107,15 +126,17 @@ final class DirectDataSource extends AbstractDataSource {
 	 * @param url JDBC URL, if there is one
 	 * @param user user, if there is one
 	 * @param password password, if there is one
+	 * @param initSql what the pool runs on each new connection, if anything
 	 * @param properties properties of the driver
 	 */
 	private record Settings(@Nullable String url, @Nullable String user, @Nullable String password,
-			Properties properties) {
+			@Nullable String initSql, Properties properties) {
 
 		Settings with(PgQueueProperties.Direct configured) {
 			return new Settings((configured.url() != null) ? configured.url() : this.url,
 					(configured.user() != null) ? configured.user() : this.user,
-					(configured.password() != null) ? configured.password() : this.password, this.properties);
+					(configured.password() != null) ? configured.password() : this.password, this.initSql,
+					this.properties);
 		}
 
 	}
@@ -133,7 +154,7 @@ final class DirectDataSource extends AbstractDataSource {
 			HikariCredentialsProvider provider = pool.getCredentialsProvider();
 			Credentials credentials = (provider != null) ? provider.getCredentials() : pool.getCredentials();
 			return new Settings(pool.getJdbcUrl(), credentials.getUsername(), credentials.getPassword(),
-					pool.getDataSourceProperties());
+					pool.getConnectionInitSql(), pool.getDataSourceProperties());
 		}
 
 		static @Nullable DataSource driver(DataSource dataSource) throws SQLException {
