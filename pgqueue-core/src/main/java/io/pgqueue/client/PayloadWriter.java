@@ -58,6 +58,10 @@ final class PayloadWriter {
 		}
 		headers.putAll(options);
 		String json = json(body);
+		if (json.equals("null")) {
+			throw new InvalidMessageException("A payload of type " + body.getClass().getName()
+					+ " is the JSON null, which no handler could take");
+		}
 		requireFits(json, body);
 		return new Stored(json, headers(headers));
 	}

@@ -86,7 +86,11 @@ public final class Incarnation {
 		this.gone = true;
 	}
 
-	boolean isGone() {
+	/**
+	 * Tells whether this incarnation was declared dead.
+	 * @return whether it was, as far as this process knows
+	 */
+	public boolean isGone() {
 		return this.gone;
 	}
 

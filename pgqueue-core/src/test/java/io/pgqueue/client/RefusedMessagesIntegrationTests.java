@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 import io.pgqueue.InvalidConfigurationException;
@@ -181,6 +182,13 @@ class RefusedMessagesIntegrationTests {
 			.isThrownBy(() -> this.queues.send(this.queue,
 					MessageBuilder.withPayload("lost").setHeader("map", Map.of()).build()))
 			.withMessageContaining("'map'");
+	}
+
+	@Test
+	void aPayloadThatIsTheJsonNullIsRefused() {
+		assertThatExceptionOfType(InvalidMessageException.class)
+			.isThrownBy(() -> this.queues.send(this.queue, Optional.empty()))
+			.withMessageContaining("JSON null");
 	}
 
 	@Test
