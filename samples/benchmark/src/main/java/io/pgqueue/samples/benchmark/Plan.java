@@ -17,6 +17,8 @@ import io.pgqueue.samples.benchmark.workload.Sizes;
 import io.pgqueue.samples.benchmark.workload.Workload;
 import org.jspecify.annotations.Nullable;
 
+import org.springframework.dao.DataAccessException;
+
 /**
  * The order of the runs: all systems side by side in each workload, all workloads in each
  * round, so that a change of the machine's mood meets everybody.
@@ -41,11 +43,16 @@ final class Plan {
 	}
 
 	void run() {
-		if (!this.options.quick()) {
-			round(0, this.options.sizes().warmUp());
+		try {
+			if (!this.options.quick()) {
+				round(0, this.options.sizes().warmUp());
+			}
+			for (int round = 1; round <= this.options.rounds(); round++) {
+				round(round, this.options.sizes());
+			}
 		}
-		for (int round = 1; round <= this.options.rounds(); round++) {
-			round(round, this.options.sizes());
+		catch (DataAccessException ex) {
+			this.results.aborted(ex);
 		}
 		this.out.println();
 	}
@@ -74,7 +81,9 @@ final class Plan {
 		Results.Cell cell = new Results.Cell(workload.name(), name);
 		long started = System.nanoTime();
 		String outcome;
-		try (BenchmarkDatabase database = this.server.createDatabase(); QueueSystem system = Systems.create(name)) {
+		// Without this nothing works: it ends the whole run, anything else only this one.
+		BenchmarkDatabase created = this.server.createDatabase();
+		try (BenchmarkDatabase database = created; QueueSystem system = Systems.create(name)) {
 			system.open(database.url(), workload.mode());
 			Meter meter = new Meter(this.server, database, (round > 0) ? profile(cell) : null);
 			Figures figures = workload

@@ -57,6 +57,13 @@ final class Results {
 		this.missing.put(cell, "FAILED: " + failure);
 	}
 
+	/**
+	 * Notes that the rest could not run.
+	 */
+	void aborted(Throwable failure) {
+		this.failures.add("the server does not answer, the rest did not run: " + failure);
+	}
+
 	List<String> failures() {
 		return this.failures;
 	}

@@ -34,8 +34,7 @@ final class ProcessTimes {
 	 * Returns the CPU time of one process, in seconds.
 	 */
 	static double own(long pid) {
-		String[] fields = stat(pid);
-		return seconds(fields, UTIME, STIME);
+		return seconds(stat(pid), UTIME, STIME);
 	}
 
 	/**
@@ -43,13 +42,24 @@ final class ProcessTimes {
 	 * that live and, as the kernel adds it up in the parent, of those that have ended.
 	 */
 	static double family(long pid) {
-		String[] fields = stat(pid);
-		double sum = seconds(fields, UTIME, STIME) + seconds(fields, CUTIME, CSTIME);
-		return sum + ProcessHandle.of(pid)
-			.stream()
-			.flatMap(ProcessHandle::children)
-			.mapToDouble((child) -> own(child.pid()))
-			.sum();
+		double ended = ended(pid);
+		while (true) {
+			double living = own(pid) + ProcessHandle.of(pid)
+				.stream()
+				.flatMap(ProcessHandle::children)
+				.mapToDouble((child) -> own(child.pid()))
+				.sum();
+			double endedAfterwards = ended(pid);
+			// Otherwise one has moved from here to there in between.
+			if (endedAfterwards == ended) {
+				return living + ended;
+			}
+			ended = endedAfterwards;
+		}
+	}
+
+	private static double ended(long pid) {
+		return seconds(stat(pid), CUTIME, CSTIME);
 	}
 
 	/**

@@ -14,6 +14,11 @@ final class Trickle implements Workload {
 
 	private static final int AHEAD = 50_000;
 
+	/**
+	 * Fewer do not make a median.
+	 */
+	private static final int ENOUGH = 10;
+
 	@Override
 	public String name() {
 		return "trickle";
@@ -37,7 +42,9 @@ final class Trickle implements Workload {
 		cell.meter().start();
 		Samples after = cell.oneByOne(messages);
 		Figures figures = cell.meter().stop(after.size()).latency(after).claims(cell.system().claims());
-		figures.set(Metric.RATIO, before.millis(0.5) / after.millis(0.5));
+		if (Math.min(before.size(), after.size()) >= ENOUGH) {
+			figures.set(Metric.RATIO, before.millis(0.5) / after.millis(0.5));
+		}
 		return figures.note(String.format("%,d messages behind", behind.count()));
 	}
 
