@@ -16,7 +16,7 @@ $$;
 -- p_due_from is a low-water mark that keeps the scan away from dead index entries under a held vacuum horizon.
 CREATE OR REPLACE FUNCTION ${schema}.claim_retries(p_worker bigint, p_n bigint, p_subscription integer, p_limit integer,
     p_bytes bigint, p_due_from timestamptz, p_due_to timestamptz)
-RETURNS TABLE (id bigint, attempt integer, enqueued_at timestamptz, due_at timestamptz, headers text, payload text)
+RETURNS TABLE (id bigint, attempt integer, enqueued_at timestamptz, due_at timestamptz, headers json, payload json)
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
 SET jit = off
@@ -39,7 +39,7 @@ BEGIN
     UPDATE ${schema}.retry r SET worker_id = p_worker, n = p_n
     FROM sized s
     WHERE r.subscription_id = p_subscription AND r.id = s.id AND s.bytes_before < p_bytes
-    RETURNING r.id, r.attempts + 1, r.enqueued_at, r.due_at, r.headers::text, r.payload::text;
+    RETURNING r.id, r.attempts + 1, r.enqueued_at, r.due_at, r.headers, r.payload;
 END
 $$;
 
@@ -50,7 +50,7 @@ $$;
 -- because a range over them would read again whatever was consumed or is still uncommitted in between.
 CREATE OR REPLACE FUNCTION ${schema}.claim_log(p_worker bigint, p_n bigint, p_queue integer, p_subscription integer,
     p_lane smallint, p_limit integer, p_bytes bigint, p_move boolean)
-RETURNS TABLE (id bigint, enqueued_at timestamptz, headers text, payload text)
+RETURNS TABLE (id bigint, enqueued_at timestamptz, headers json, payload json)
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
 SET jit = off
@@ -89,33 +89,32 @@ BEGIN
         -- One more than wanted, to see whether the window ends here.
         RETURN QUERY
         WITH picked AS MATERIALIZED (
-            SELECT u.xid, u.id, u.size, u.enqueued_at, u.headers, u.payload
-            FROM (
-                (SELECT p.xid, p.id, p.size, p.enqueued_at, p.headers, p.payload
-                 FROM unnest(v_old) AS o (xid)
-                 CROSS JOIN LATERAL (
-                    SELECT m.xid, m.id, m.size, m.enqueued_at, m.headers, m.payload
-                    FROM ${schema}.message m
-                    WHERE m.queue_id = p_queue AND m.lane = p_lane AND m.xid = o.xid
-                        AND m.id > CASE WHEN o.xid = v_cursor.position_xid THEN v_cursor.position_id ELSE 0 END
-                    ORDER BY m.xid, m.id LIMIT p_limit + 1) p)
-                UNION ALL
-                (SELECT m.xid, m.id, m.size, m.enqueued_at, m.headers, m.payload
-                 FROM ${schema}.message m
-                 WHERE m.queue_id = p_queue AND m.lane = p_lane AND (m.xid, m.id) > (v_from_xid, v_from_id)
-                    AND m.xid < pg_snapshot_xmax(v_cursor.horizon) AND pg_visible_in_snapshot(m.xid, v_cursor.horizon)
-                 ORDER BY m.xid, m.id LIMIT p_limit + 1)
-            ) u
-            ORDER BY u.xid, u.id LIMIT p_limit + 1
-        ), kept AS MATERIALIZED (
-            SELECT s.xid, s.id, s.enqueued_at, s.headers, s.payload
-            FROM (SELECT p.*, row_number() OVER w AS place, sum(p.size) OVER w - p.size AS bytes_before
-                  FROM picked p WINDOW w AS (ORDER BY p.xid, p.id)) s
-            WHERE s.place <= p_limit AND s.bytes_before < p_bytes
+            SELECT s.xid, s.id, s.enqueued_at, s.headers, s.payload,
+                s.place <= p_limit AND s.bytes_before < p_bytes AS kept
+            FROM (SELECT u.*, row_number() OVER w AS place, sum(u.size) OVER w - u.size AS bytes_before
+                  FROM (
+                    (SELECT p.xid, p.id, p.size, p.enqueued_at, p.headers, p.payload
+                     FROM unnest(v_old) AS o (xid)
+                     CROSS JOIN LATERAL (
+                        SELECT m.xid, m.id, m.size, m.enqueued_at, m.headers, m.payload
+                        FROM ${schema}.message m
+                        WHERE m.queue_id = p_queue AND m.lane = p_lane AND m.xid = o.xid
+                            AND m.id > CASE WHEN o.xid = v_cursor.position_xid THEN v_cursor.position_id ELSE 0 END
+                        ORDER BY m.xid, m.id LIMIT p_limit + 1) p)
+                    UNION ALL
+                    (SELECT m.xid, m.id, m.size, m.enqueued_at, m.headers, m.payload
+                     FROM ${schema}.message m
+                     WHERE m.queue_id = p_queue AND m.lane = p_lane AND (m.xid, m.id) > (v_from_xid, v_from_id)
+                        AND m.xid < pg_snapshot_xmax(v_cursor.horizon) AND pg_visible_in_snapshot(m.xid, v_cursor.horizon)
+                     ORDER BY m.xid, m.id LIMIT p_limit + 1)
+                  ) u
+                  WINDOW w AS (ORDER BY u.xid, u.id ROWS UNBOUNDED PRECEDING)
+                  ORDER BY u.xid, u.id LIMIT p_limit + 1) s
         ), taken AS MATERIALIZED (
-            SELECT array_agg(k.xid) AS xids, array_agg(k.id) AS ids, count(*) AS kept,
-                (SELECT count(*) FROM picked) AS picked
-            FROM kept k
+            -- In the order of picked, because nothing comes between.
+            SELECT array_agg(p.xid) FILTER (WHERE p.kept) AS xids, array_agg(p.id) FILTER (WHERE p.kept) AS ids,
+                (count(*) FILTER (WHERE p.kept))::integer AS kept, count(*) AS picked
+            FROM picked p
         ), leased AS (
             INSERT INTO ${schema}.lease (worker_id, n, subscription_id, queue_id, lane, xids, ids)
             SELECT p_worker, p_n, p_subscription, p_queue, p_lane, t.xids, t.ids FROM taken t WHERE t.kept > 0
@@ -124,14 +123,13 @@ BEGIN
             SELECT p_subscription, p_lane, v_cursor.seq + 1,
                 CASE WHEN w.used_up THEN v_cursor.horizon ELSE v_cursor.base END,
                 CASE WHEN NOT w.used_up THEN v_cursor.horizon END,
-                CASE WHEN NOT w.used_up THEN last.xid END,
-                CASE WHEN NOT w.used_up THEN last.id END
+                CASE WHEN NOT w.used_up THEN t.xids[t.kept] END,
+                CASE WHEN NOT w.used_up THEN t.ids[t.kept] END
             FROM taken t
             CROSS JOIN LATERAL (SELECT t.kept = t.picked AS used_up) w
-            LEFT JOIN LATERAL (SELECT k.xid, k.id FROM kept k ORDER BY k.xid DESC, k.id DESC LIMIT 1) last ON true
             WHERE t.kept > 0 OR p_move
         )
-        SELECT k.id, k.enqueued_at, k.headers::text, k.payload::text FROM kept k;
+        SELECT p.id, p.enqueued_at, p.headers, p.payload FROM picked p WHERE p.kept;
 
         -- Nothing left of a window that was open already: go on with the next one.
         EXIT WHEN FOUND OR v_cursor.position_xid = '0'::xid8;
@@ -152,7 +150,7 @@ $$;
 -- in the lane: come back soon), next_due_micros (until the next retry is due; 0: at once) and due_from for the next call.
 CREATE OR REPLACE FUNCTION ${schema}.claim(p_worker bigint, p_n bigint, p_queue integer, p_subscription integer,
     p_limit integer, p_bytes bigint, p_due_from timestamptz)
-RETURNS TABLE (state text, id bigint, attempt integer, enqueued_at timestamptz, headers text, payload text,
+RETURNS TABLE (state text, id bigint, attempt integer, enqueued_at timestamptz, headers json, payload json,
     next_due_micros bigint, due_from timestamptz)
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
@@ -232,7 +230,7 @@ BEGIN
             RETURN NEXT;
             v_last := greatest(v_last, v_retry.due_at);
             v_room := v_room - 1;
-            v_bytes := v_bytes - octet_length(v_retry.payload);
+            v_bytes := v_bytes - octet_length(v_retry.payload::text);
         END LOOP;
         -- What is left over: because of the share, or the bytes, or because another claim is just taking it.
         SELECT r.due_at INTO v_due FROM ${schema}.retry r
@@ -265,7 +263,7 @@ BEGIN
     END IF;
 
     RETURN QUERY
-    SELECT v_state, NULL::bigint, NULL::integer, NULL::timestamptz, NULL::text, NULL::text,
+    SELECT v_state, NULL::bigint, NULL::integer, NULL::timestamptz, NULL::json, NULL::json,
         CASE WHEN v_due IS NOT NULL THEN greatest(0, extract(epoch FROM v_due - clock_timestamp()) * 1000000)::bigint END,
         p_due_from;
 END

@@ -1,6 +1,5 @@
 package io.pgqueue.listener;
 
-import java.util.HashMap;
 import java.util.Map;
 
 import io.pgqueue.QueueHeaders;
@@ -24,20 +23,16 @@ final class DeliveryHeaders extends MessageHeaders {
 	private final String queue;
 
 	DeliveryHeaders(ClaimedMessage message, String queue, Map<String, Object> sent) {
-		super(all(message, queue, sent), ID_VALUE_NONE, NO_TIMESTAMP);
+		super(sent, ID_VALUE_NONE, NO_TIMESTAMP);
 		this.message = message;
 		this.queue = queue;
 		this.sent = sent;
-	}
-
-	private static Map<String, Object> all(ClaimedMessage message, String queue, Map<String, Object> sent) {
-		Map<String, Object> all = new HashMap<>(sent);
+		Map<String, Object> all = getRawHeaders();
 		all.put(QueueHeaders.ID, message.id());
 		all.put(QueueHeaders.QUEUE, queue);
 		all.put(QueueHeaders.SUBSCRIPTION, Delivery.SUBSCRIPTION);
 		all.put(QueueHeaders.ATTEMPT, message.attempt());
 		all.put(QueueHeaders.ENQUEUED_AT, message.enqueuedAt());
-		return all;
 	}
 
 	<T> QueueMessage<T> toQueueMessage(T payload) {

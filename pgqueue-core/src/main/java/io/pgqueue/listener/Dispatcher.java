@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Executor;
 
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -126,26 +127,29 @@ final class Dispatcher {
 				logger.error("Unexpected failure outside a handler: its messages stay leased until this process ends",
 						ex);
 			}
-			measure(System.nanoTime() - started);
-			unit = next(thread);
+			unit = next(thread, System.nanoTime() - started);
 		}
+	}
+
+	private synchronized @Nullable List<Delivery> next(Thread runner, long nanos) {
+		this.nanosPerUnit = Double.isInfinite(this.nanosPerUnit) ? Math.max(nanos, 1)
+				: this.nanosPerUnit * (1 - NEWEST) + nanos * NEWEST;
+		return next(runner);
 	}
 
 	/**
 	 * Returns the next unit for a runner, or null when there is none and the runner ends.
 	 */
-	private synchronized List<Delivery> next(Thread runner) {
+	private synchronized @Nullable List<Delivery> next(Thread runner) {
 		List<Delivery> unit = this.buffer.poll();
 		if (unit == null) {
 			this.runners.remove(runner);
 		}
-		notifyAll();
+		// Waking the fetcher for every message would cost more than the message.
+		if (unit == null || room() > 0) {
+			notifyAll();
+		}
 		return unit;
-	}
-
-	private synchronized void measure(long nanos) {
-		this.nanosPerUnit = Double.isInfinite(this.nanosPerUnit) ? Math.max(nanos, 1)
-				: this.nanosPerUnit * (1 - NEWEST) + nanos * NEWEST;
 	}
 
 	/**

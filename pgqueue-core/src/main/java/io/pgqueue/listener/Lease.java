@@ -2,12 +2,13 @@ package io.pgqueue.listener;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 
 import io.pgqueue.worker.Incarnation;
 
 /**
- * Messages that one claim read from the log. Once filled, it is used by the settler's
- * thread only.
+ * Messages that one claim read from the log. But for {@link #handled()}, it is used by
+ * the settler's thread only.
  */
 final class Lease {
 
@@ -17,6 +18,8 @@ final class Lease {
 
 	private final List<Outcome> acknowledged = new ArrayList<>();
 
+	private final AtomicInteger unhandled;
+
 	private int open;
 
 	private long waitingSince;
@@ -25,6 +28,7 @@ final class Lease {
 		this.incarnation = incarnation;
 		this.number = number;
 		this.open = messages;
+		this.unhandled = new AtomicInteger(messages);
 	}
 
 	Incarnation incarnation() {
@@ -33,6 +37,14 @@ final class Lease {
 
 	long number() {
 		return this.number;
+	}
+
+	/**
+	 * Counts a message that its handler is done with, on the handler's thread.
+	 * @return whether it was the last one
+	 */
+	boolean handled() {
+		return this.unhandled.decrementAndGet() == 0;
 	}
 
 	/**

@@ -11,4 +11,13 @@ import org.jspecify.annotations.Nullable;
  * @param failure what the handler threw, if it failed
  */
 record Outcome(Delivery delivery, Verdict verdict, @Nullable Throwable failure) {
+
+	/**
+	 * Tells whether the message is acknowledged together with others of its lease: an
+	 * outcome that need not be written before the lease is complete.
+	 */
+	boolean isPartOfLease() {
+		return this.verdict instanceof Verdict.Complete && !this.delivery.message().redelivered();
+	}
+
 }

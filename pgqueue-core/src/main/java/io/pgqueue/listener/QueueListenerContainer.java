@@ -143,7 +143,7 @@ public final class QueueListenerContainer implements Lifecycle {
 			HandlerMethodInvoker handler = QueueListenerContainer.this.handler;
 			this.executor = HandlerThreads.of(options);
 			this.processor = new MessageProcessor(options, handler, shared.settler(), shared.events());
-			this.dispatcher = new Dispatcher(options.concurrency(), handler.isBatch() ? 1 : options.batchSize(),
+			this.dispatcher = new Dispatcher(options.concurrency(), handler.isBatch() ? 1 : 2 * options.batchSize(),
 					this.executor, this.processor);
 			this.fetcher = new MessageFetcher(options, handler.isBatch(), QueueListenerContainer.this.queue,
 					shared.leases(), shared.worker(), this.dispatcher, this.wakeUp);

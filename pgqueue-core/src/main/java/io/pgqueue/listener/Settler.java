@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.engine.Leases;
@@ -28,9 +29,9 @@ final class Settler {
 	static final Duration LINGER = Duration.ofMillis(100);
 
 	/**
-	 * How soon a stop is noticed when there is nothing to do.
+	 * How long it sleeps at most when there is nothing to do.
 	 */
-	private static final Duration IDLE = Duration.ofMillis(250);
+	private static final Duration IDLE = Duration.ofSeconds(10);
 
 	private static final Logger logger = LoggerFactory.getLogger(Settler.class);
 
@@ -50,9 +51,11 @@ final class Settler {
 
 	private final Map<Incarnation, Unsettled> unsettled = new LinkedHashMap<>();
 
-	private @Nullable Thread thread;
+	private volatile @Nullable Thread thread;
 
 	private volatile boolean running;
+
+	private volatile boolean idle;
 
 	private volatile long stopBy;
 
@@ -69,8 +72,8 @@ final class Settler {
 		this.running = true;
 		Thread started = new Thread(this::run, "pgqueue-settler");
 		started.setDaemon(true);
-		started.start();
 		this.thread = started;
+		started.start();
 	}
 
 	/**
@@ -83,6 +86,7 @@ final class Settler {
 		}
 		this.stopBy = System.nanoTime() + STOP_LIMIT.toNanos();
 		this.running = false;
+		LockSupport.unpark(stopping);
 		try {
 			stopping.join(STOP_LIMIT.plusSeconds(1).toMillis());
 		}
@@ -97,7 +101,13 @@ final class Settler {
 	 * which is when the database does not answer.
 	 */
 	void settle(Outcome outcome) throws InterruptedException {
+		boolean last = !outcome.delivery().message().redelivered() && outcome.delivery().lease().handled();
 		this.incoming.put(outcome);
+		// Waking the settler for every message would cost more than the message: what
+		// waits for the rest of its lease is fetched together with it.
+		if (last || this.idle || !outcome.isPartOfLease() || this.incoming.size() > CAPACITY / 2) {
+			LockSupport.unpark(this.thread);
+		}
 	}
 
 	private void run() {
@@ -119,19 +129,31 @@ final class Settler {
 
 	private void collect(List<Outcome> outcomes) throws InterruptedException {
 		outcomes.clear();
-		Duration limit = this.unsettled.isEmpty() ? IDLE : LINGER;
-		Outcome first = this.incoming.poll(limit.toMillis(), TimeUnit.MILLISECONDS);
-		if (first == null) {
-			return;
+		if (this.incoming.drainTo(outcomes, MOST_AT_ONCE) == 0) {
+			sleep();
+			this.incoming.drainTo(outcomes, MOST_AT_ONCE);
 		}
-		outcomes.add(first);
-		this.incoming.drainTo(outcomes, MOST_AT_ONCE - 1);
 		long now = System.nanoTime();
 		for (Outcome outcome : outcomes) {
 			this.unsettled
 				.computeIfAbsent(outcome.delivery().lease().incarnation(),
 						(incarnation) -> new Unsettled(incarnation, this.leases, this.events, this.wakeUps))
 				.add(outcome, now);
+		}
+	}
+
+	/**
+	 * Sleeps until woken. Whoever adds the first outcome sees that this is idle, or is
+	 * seen.
+	 */
+	private void sleep() throws InterruptedException {
+		this.idle = this.unsettled.isEmpty();
+		if (this.running && this.incoming.isEmpty()) {
+			LockSupport.parkNanos(this, (this.idle ? IDLE : LINGER).toNanos());
+		}
+		this.idle = false;
+		if (Thread.interrupted()) {
+			throw new InterruptedException();
 		}
 	}
 
