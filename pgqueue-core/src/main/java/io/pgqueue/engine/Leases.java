@@ -62,15 +62,16 @@ public final class Leases {
 		List<ClaimedMessage> messages = new ArrayList<>(Math.min(request.limit(), 512));
 		while (results.next()) {
 			String state = results.getString(1);
-			if (results.getObject(2) == null) {
+			long id = results.getLong(2);
+			if (results.wasNull()) {
 				long due = results.getLong(7);
 				Long nextDue = results.wasNull() ? null : due;
 				return new Claim(messages, "m".equals(state), "b".equals(state), nextDue,
 						results.getObject(8, OffsetDateTime.class));
 			}
-			messages.add(new ClaimedMessage(results.getLong(2), results.getInt(3),
-					results.getObject(4, OffsetDateTime.class).toInstant(), results.getString(5), results.getString(6),
-					"r".equals(state)));
+			messages
+				.add(new ClaimedMessage(id, results.getInt(3), results.getObject(4, OffsetDateTime.class).toInstant(),
+						results.getString(5), results.getString(6), "r".equals(state)));
 		}
 		throw new IllegalStateException("A claim of worker " + request.worker() + " returned no last row");
 	}
