@@ -49,8 +49,8 @@ $$;
 -- xmax(horizon), and as single transactions that were running at base and have ended since: those are probed one by one,
 -- because a range over them would read again whatever was consumed or is still uncommitted in between.
 CREATE OR REPLACE FUNCTION ${schema}.claim_log(p_worker bigint, p_n bigint, p_queue integer, p_subscription integer,
-    p_lane smallint, p_limit integer, p_bytes bigint, p_move boolean)
-RETURNS TABLE (id bigint, enqueued_at timestamptz, headers json, payload json)
+    p_lane smallint, p_limit integer, p_bytes bigint, p_move boolean, p_single boolean)
+RETURNS TABLE (lease bigint, id bigint, enqueued_at timestamptz, headers json, payload json)
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
 SET jit = off
@@ -89,7 +89,7 @@ BEGIN
         -- One more than wanted, to see whether the window ends here.
         RETURN QUERY
         WITH picked AS MATERIALIZED (
-            SELECT s.xid, s.id, s.enqueued_at, s.headers, s.payload,
+            SELECT s.place, s.xid, s.id, s.enqueued_at, s.headers, s.payload,
                 s.place <= p_limit AND s.bytes_before < p_bytes AS kept
             FROM (SELECT u.*, row_number() OVER w AS place, sum(u.size) OVER w - u.size AS bytes_before
                   FROM (
@@ -117,7 +117,11 @@ BEGIN
             FROM picked p
         ), leased AS (
             INSERT INTO ${schema}.lease (worker_id, n, subscription_id, queue_id, lane, xids, ids)
-            SELECT p_worker, p_n, p_subscription, p_queue, p_lane, t.xids, t.ids FROM taken t WHERE t.kept > 0
+            SELECT p_worker, p_n, p_subscription, p_queue, p_lane, t.xids, t.ids FROM taken t
+            WHERE t.kept > 0 AND NOT p_single
+            UNION ALL
+            SELECT p_worker, p_n + p.place, p_subscription, p_queue, p_lane, ARRAY[p.xid], ARRAY[p.id] FROM picked p
+            WHERE p.kept AND p_single
         ), moved AS (
             INSERT INTO ${schema}.cursor (subscription_id, lane, seq, base, horizon, position_xid, position_id)
             SELECT p_subscription, p_lane, v_cursor.seq + 1,
@@ -129,7 +133,8 @@ BEGIN
             CROSS JOIN LATERAL (SELECT t.kept = t.picked AS used_up) w
             WHERE t.kept > 0 OR p_move
         )
-        SELECT p.id, p.enqueued_at, p.headers, p.payload FROM picked p WHERE p.kept;
+        SELECT CASE WHEN p_single THEN p_n + p.place ELSE p_n END, p.id, p.enqueued_at, p.headers, p.payload
+        FROM picked p WHERE p.kept;
 
         -- Nothing left of a window that was open already: go on with the next one.
         EXIT WHEN FOUND OR v_cursor.position_xid = '0'::xid8;
@@ -143,14 +148,14 @@ END
 $$;
 
 -- Claims up to p_limit messages and p_bytes bytes (always at least one message) for a worker, under the lease (p_worker,
--- p_n). To be called as one autocommit statement: it stores a snapshot, so its transaction must not send.
+-- p_n), or with p_single each message of the log under a lease of its own, with the numbers that follow. To be called as one autocommit statement: it stores a snapshot, so its transaction must not send.
 --
 -- Returns a row per message, state 'l' when it was read from the log or 'r' when it comes back from retry, and one last
 -- row that sums up: state 'e' (nothing more to be seen), 'm' (there may be more: claim again at once) or 'b' (another claim is
 -- in the lane: come back soon), next_due_micros (until the next retry is due; 0: at once) and due_from for the next call.
 CREATE OR REPLACE FUNCTION ${schema}.claim(p_worker bigint, p_n bigint, p_queue integer, p_subscription integer,
-    p_limit integer, p_bytes bigint, p_due_from timestamptz)
-RETURNS TABLE (state text, id bigint, attempt integer, enqueued_at timestamptz, headers json, payload json,
+    p_limit integer, p_bytes bigint, p_due_from timestamptz, p_single boolean DEFAULT false)
+RETURNS TABLE (state text, lease bigint, id bigint, attempt integer, enqueued_at timestamptz, headers json, payload json,
     next_due_micros bigint, due_from timestamptz)
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
@@ -222,6 +227,7 @@ BEGIN
             SELECT * FROM ${schema}.claim_retries(p_worker, p_n, p_subscription, v_share, p_bytes, p_due_from, v_now)
         LOOP
             state := 'r';
+            lease := p_n;
             id := v_retry.id;
             attempt := v_retry.attempt;
             enqueued_at := v_retry.enqueued_at;
@@ -250,8 +256,9 @@ BEGIN
             v_state := 'b';
         ELSE
             RETURN QUERY
-            SELECT 'l', l.id, 1, l.enqueued_at, l.headers, l.payload, NULL::bigint, NULL::timestamptz
-            FROM ${schema}.claim_log(p_worker, p_n, p_queue, p_subscription, v_lane, v_room, v_bytes, v_move) l;
+            SELECT 'l', l.lease, l.id, 1, l.enqueued_at, l.headers, l.payload, NULL::bigint, NULL::timestamptz
+            FROM ${schema}.claim_log(p_worker, p_n, p_queue, p_subscription, v_lane, v_room, v_bytes, v_move,
+                p_single) l;
             -- There may be more if the window stays open, and if one that was open before came to its end.
             SELECT CASE WHEN v_cursor.horizon IS NOT NULL OR c.horizon IS NOT NULL THEN 'm' ELSE v_state END INTO v_state
             FROM ${schema}.cursor c
@@ -263,7 +270,7 @@ BEGIN
     END IF;
 
     RETURN QUERY
-    SELECT v_state, NULL::bigint, NULL::integer, NULL::timestamptz, NULL::json, NULL::json,
+    SELECT v_state, NULL::bigint, NULL::bigint, NULL::integer, NULL::timestamptz, NULL::json, NULL::json,
         CASE WHEN v_due IS NOT NULL THEN greatest(0, extract(epoch FROM v_due - clock_timestamp()) * 1000000)::bigint END,
         p_due_from;
 END

@@ -7,8 +7,33 @@ DECLARE
     v_id  bigint;
 BEGIN
     INSERT INTO ${schema}.worker (instance) VALUES (p_instance) RETURNING id INTO v_id;
-    INSERT INTO ${schema}.heartbeat (worker_id, beat_at) VALUES (v_id, clock_timestamp());
+    INSERT INTO ${schema}.heartbeat (worker_id, beat_at, backend_pid) VALUES (v_id, clock_timestamp(), pg_backend_pid());
     RETURN v_id;
+END
+$$;
+
+-- Declares dead the predecessors of a worker: those of the same instance whose connection is gone. Where one is not really
+-- dead, it finds its leases lost, as if it had been paused. Returns how many there were.
+CREATE OR REPLACE FUNCTION ${schema}.succeed(p_worker bigint)
+RETURNS integer
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+DECLARE
+    v_count  integer;
+BEGIN
+    PERFORM ${schema}.require_read_committed();
+    UPDATE ${schema}.worker w SET dead_at = clock_timestamp()
+    WHERE w.dead_at IS NULL AND w.id < p_worker
+        AND w.instance = (SELECT s.instance FROM ${schema}.worker s WHERE s.id = p_worker)
+        AND NOT EXISTS (
+            SELECT 1 FROM ${schema}.heartbeat h CROSS JOIN LATERAL pg_stat_get_activity(h.backend_pid)
+            WHERE h.worker_id = w.id);
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN v_count;
 END
 $$;
 
@@ -19,7 +44,7 @@ LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
-    UPDATE ${schema}.heartbeat SET beat_at = clock_timestamp() WHERE worker_id = p_worker;
+    UPDATE ${schema}.heartbeat SET beat_at = clock_timestamp(), backend_pid = pg_backend_pid() WHERE worker_id = p_worker;
     RETURN EXISTS (SELECT 1 FROM ${schema}.worker WHERE id = p_worker AND dead_at IS NULL);
 END
 $$;

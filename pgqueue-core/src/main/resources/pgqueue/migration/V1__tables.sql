@@ -84,11 +84,14 @@ CREATE TABLE ${schema}.worker (
     started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     dead_at     timestamptz
 );
+CREATE INDEX worker_alive ON ${schema}.worker (instance) WHERE dead_at IS NULL;
 
 -- Apart from worker, because claims read worker and must not walk over the dead versions of a heartbeat.
 CREATE TABLE ${schema}.heartbeat (
-    worker_id  bigint PRIMARY KEY,
-    beat_at    timestamptz NOT NULL
+    worker_id    bigint PRIMARY KEY,
+    beat_at      timestamptz NOT NULL,
+    -- The server process of the connection that gave it: gone when the worker's process has ended.
+    backend_pid  integer NOT NULL
 ) WITH (fillfactor = 50);
 
 -- Messages read from the log that are in the hands of a worker. No foreign keys here or on retry: a check held open by

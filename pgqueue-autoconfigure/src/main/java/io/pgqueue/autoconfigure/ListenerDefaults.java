@@ -32,6 +32,7 @@ class ListenerDefaults implements QueueListenerDefaults {
 			.batchSize(all.batchSize())
 			.pollInterval(all.pollInterval())
 			.autoStartup(all.autoStartup())
+			.timeout(all.timeout())
 			.shutdownTimeout(all.shutdownTimeout())
 			.retryPolicy(this.retryPolicy)
 			.virtualThreads(this.virtualThreads);
@@ -41,6 +42,7 @@ class ListenerDefaults implements QueueListenerDefaults {
 			map.from(own::concurrency).to(options::concurrency);
 			map.from(own::batchSize).to(options::batchSize);
 			map.from(own::pollInterval).to(options::pollInterval);
+			map.from(own::timeout).to(options::timeout);
 		}
 	}
 

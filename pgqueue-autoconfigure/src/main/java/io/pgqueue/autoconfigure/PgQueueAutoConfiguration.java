@@ -29,6 +29,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnBooleanProp
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.context.properties.EnableConfigurationProperties;
 import org.springframework.boot.jdbc.autoconfigure.DataSourceAutoConfiguration;
+import org.springframework.boot.jdbc.metadata.DataSourcePoolMetadataProvider;
 import org.springframework.boot.thread.Threading;
 import org.springframework.context.annotation.Bean;
 import org.springframework.core.env.ConfigurableEnvironment;
@@ -75,14 +76,16 @@ public final class PgQueueAutoConfiguration {
 
 	@Bean
 	@ConditionalOnMissingBean
-	QueueListenerRegistry queueListenerRegistry(Infrastructure infrastructure, PgQueueProperties properties) {
+	QueueListenerRegistry queueListenerRegistry(Infrastructure infrastructure, PgQueueProperties properties,
+			ObjectProvider<DataSourcePoolMetadataProvider> pools) {
 		Duration timeout = properties.lease().timeout();
 		Duration heartbeat = (properties.lease().heartbeat() != null) ? properties.lease().heartbeat()
 				: timeout.dividedBy(3);
-		QueueWorker worker = new QueueWorker(infrastructure.direct(), infrastructure.schema(), ProcessName.current(),
+		QueueWorker worker = new QueueWorker(infrastructure.direct(), infrastructure.schema(), properties.instanceName(),
 				timeout, heartbeat);
 		return new QueueListenerRegistry(infrastructure.pooled(), infrastructure.schema(), worker,
-				infrastructure.wakeUps(), infrastructure.events());
+				infrastructure.wakeUps(), infrastructure.events(),
+				HandlerTransactionLimit.of(infrastructure.pooled(), pools.orderedStream().toList()));
 	}
 
 	@Bean

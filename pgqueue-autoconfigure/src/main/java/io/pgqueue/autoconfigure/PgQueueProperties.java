@@ -18,6 +18,8 @@ import org.springframework.util.unit.DataSize;
  * @param schema Database schema that holds the queues.
  * @param datasource Name of the DataSource bean to use; needed if there are several and
  * none is primary.
+ * @param instance Name of this process. One that starts with the name of a process that
+ * has ended takes back its messages at once. Host name and process id by default.
  * @param migration Schema migration.
  * @param template Sending.
  * @param listener Receiving.
@@ -29,9 +31,13 @@ import org.springframework.util.unit.DataSize;
  */
 @ConfigurationProperties("pgqueue")
 public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultValue("pgqueue") String schema,
-		@Nullable String datasource, @DefaultValue Migration migration, @DefaultValue Template template,
+		@Nullable String datasource, @Nullable String instance, @DefaultValue Migration migration, @DefaultValue Template template,
 		@DefaultValue Listener listener, @DefaultValue Lease lease, @DefaultValue Retry retry,
 		@DefaultValue Direct direct, @DefaultValue Map<String, Settings> queues) {
+
+	String instanceName() {
+		return (this.instance != null) ? this.instance : ProcessName.current();
+	}
 
 	/**
 	 * Schema migration.
@@ -61,12 +67,15 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * @param batchSize Most messages that a listener claims at once. How many it really
 	 * claims follows the time that its handler takes.
 	 * @param pollInterval Longest time between two looks into an idle queue.
+	 * @param timeout How long a delivery may take before its handler is interrupted and
+	 * it counts as failed.
 	 * @param shutdownTimeout How long running handlers may finish when the application
 	 * stops.
 	 */
 	public record Listener(@DefaultValue("true") boolean autoStartup, @DefaultValue("1") int concurrency,
 			@DefaultValue("" + ContainerOptions.DEFAULT_BATCH_SIZE) int batchSize,
-			@DefaultValue("1s") Duration pollInterval, @DefaultValue("20s") Duration shutdownTimeout) {
+			@DefaultValue("1s") Duration pollInterval, @DefaultValue("5m") Duration timeout,
+			@DefaultValue("20s") Duration shutdownTimeout) {
 	}
 
 	/**
@@ -117,9 +126,11 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * @param concurrency How many messages, or batches, a listener handles at a time.
 	 * @param batchSize Most messages that a listener claims at once.
 	 * @param pollInterval Longest time between two looks into the idle queue.
+	 * @param timeout How long a delivery may take before its handler is interrupted and
+	 * it counts as failed.
 	 */
 	public record Settings(@Nullable Integer concurrency, @Nullable Integer batchSize,
-			@Nullable Duration pollInterval) {
+			@Nullable Duration pollInterval, @Nullable Duration timeout) {
 	}
 
 }

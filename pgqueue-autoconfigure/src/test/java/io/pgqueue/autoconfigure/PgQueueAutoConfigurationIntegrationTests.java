@@ -260,7 +260,7 @@ class PgQueueAutoConfigurationIntegrationTests {
 			QueueWorker worker = new QueueWorker(shared.direct(), shared.schema(), "own", Duration.ofSeconds(30),
 					Duration.ofSeconds(10));
 			return new QueueListenerRegistry(shared.pooled(), shared.schema(), worker, shared.wakeUps(),
-					shared.events());
+					shared.events(), 9);
 		}
 
 	}

@@ -20,7 +20,8 @@ import org.springframework.messaging.handler.annotation.MessageMapping;
  * {@link org.springframework.messaging.handler.annotation.Headers @Headers}.
  * <p>
  * A message is acknowledged after the method has returned, or after the
- * {@code CompletionStage} that it returns is complete. When it throws, the message is
+ * {@code CompletionStage} that it returns is complete. If the method is transactional,
+ * the acknowledgement commits inside its transaction. When it throws, the message is
  * delivered again later, and finally becomes a dead letter.
  * <p>
  * All attributes may contain <code>${...}</code> and <code>#{...}</code>.
@@ -79,5 +80,28 @@ public @interface QueueListener {
 	 * @return {@code true} or {@code false}
 	 */
 	String autoStartup() default "";
+
+	/**
+	 * When a message is acknowledged: {@code auto}, {@code transactional}, {@code manual}
+	 * or {@code on-receive}, as explained at {@link io.pgqueue.AckMode}; {@code auto} by
+	 * default.
+	 * @return the name of a mode
+	 */
+	String ackMode() default "";
+
+	/**
+	 * How long a delivery may take before its handler is interrupted and it counts as
+	 * failed, as {@code 30s} or {@code PT30S}; by default
+	 * {@code pgqueue.listener.timeout}.
+	 * @return a duration
+	 */
+	String timeout() default "";
+
+	/**
+	 * Name of the bean that opens the transactions of {@code ackMode = "transactional"};
+	 * by default the only, or the primary, transaction manager.
+	 * @return the name of a bean
+	 */
+	String transactionManager() default "";
 
 }

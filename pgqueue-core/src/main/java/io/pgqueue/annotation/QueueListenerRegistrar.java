@@ -1,8 +1,11 @@
 package io.pgqueue.annotation;
 
 import java.lang.reflect.Method;
+import java.util.Locale;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
+import io.pgqueue.AckMode;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.Queue;
 import io.pgqueue.listener.ContainerOptions;
@@ -11,10 +14,12 @@ import io.pgqueue.listener.QueueListenerRegistry;
 import org.jspecify.annotations.Nullable;
 
 import org.springframework.aop.support.AopUtils;
+import org.springframework.beans.BeansException;
 import org.springframework.beans.factory.config.BeanExpressionContext;
 import org.springframework.beans.factory.config.BeanExpressionResolver;
 import org.springframework.beans.factory.config.ConfigurableBeanFactory;
 import org.springframework.format.datetime.standard.DurationFormatterUtils;
+import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.util.StringUtils;
 
 /**
@@ -64,6 +69,9 @@ public final class QueueListenerRegistrar {
 			set("batchSize", listener.batchSize(), Integer::valueOf, options::batchSize);
 			set("pollInterval", listener.pollInterval(), DurationFormatterUtils::detectAndParse, options::pollInterval);
 			set("autoStartup", listener.autoStartup(), QueueListenerRegistrar::toBoolean, options::autoStartup);
+			set("timeout", listener.timeout(), DurationFormatterUtils::detectAndParse, options::timeout);
+			set("ackMode", listener.ackMode(), QueueListenerRegistrar::toAckMode,
+					(mode) -> options.ackMode(mode).transactionManager(transactionManager(mode, listener)));
 			this.registry.register(options.build(), this.methods.create(bean, invocable(bean, method)));
 		}
 		catch (InvalidConfigurationException ex) {
@@ -110,6 +118,29 @@ public final class QueueListenerRegistrar {
 
 	private static String toText(@Nullable Object value) {
 		return (value != null) ? value.toString() : "";
+	}
+
+	private @Nullable PlatformTransactionManager transactionManager(AckMode mode, QueueListener listener) {
+		if (mode != AckMode.TRANSACTIONAL) {
+			return null;
+		}
+		String name = resolve("transactionManager", listener.transactionManager());
+		try {
+			return StringUtils.hasText(name) ? this.beanFactory.getBean(name, PlatformTransactionManager.class)
+					: this.beanFactory.getBeanProvider(PlatformTransactionManager.class).getIfUnique();
+		}
+		catch (BeansException ex) {
+			throw new InvalidConfigurationException(
+					"transactionManager is '" + name + "', which cannot be used: " + ex.getMessage(), ex);
+		}
+	}
+
+	private static AckMode toAckMode(String value) {
+		String name = value.replace('-', '_').toUpperCase(Locale.ROOT);
+		return Stream.of(AckMode.values())
+			.filter((mode) -> mode.name().equals(name))
+			.findFirst()
+			.orElseThrow(() -> new IllegalArgumentException("it must be auto, transactional, manual or on-receive"));
 	}
 
 	private static boolean toBoolean(String value) {

@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A message as it was claimed, not decoded.
  *
+ * @param lease number of the lease it is held under
  * @param id identity of the message for life
  * @param attempt number of this delivery, starting at 1
  * @param enqueuedAt when it was sent
@@ -14,6 +15,6 @@ import org.jspecify.annotations.Nullable;
  * @param payload payload as JSON
  * @param redelivered whether it came back from retry, where it has a lease of its own
  */
-public record ClaimedMessage(long id, int attempt, Instant enqueuedAt, @Nullable String headers, String payload,
+public record ClaimedMessage(long lease, long id, int attempt, Instant enqueuedAt, @Nullable String headers, String payload,
 		boolean redelivered) {
 }

@@ -34,6 +34,12 @@ public final class Database {
 
 	private static final String WORKER_GONE = "PGQ02";
 
+	/**
+	 * How long an own statement waits for an answer: a connection whose other end has
+	 * vanished reports no error.
+	 */
+	private static final int LIMIT_MILLIS = 60_000;
+
 	private static final Method TRANSACTION_ACTIVE = transactionActive();
 
 	private final DataSource dataSource;
@@ -181,7 +187,19 @@ public final class Database {
 	 */
 	<T> T alone(String sql, Parameters parameters, Reader<T> reader) {
 		try (Connection connection = this.dataSource.getConnection()) {
-			return alone(connection, sql, parameters, reader);
+			int before = connection.getNetworkTimeout();
+			if (before > 0 && before <= LIMIT_MILLIS) {
+				return alone(connection, sql, parameters, reader);
+			}
+			connection.setNetworkTimeout(Runnable::run, LIMIT_MILLIS);
+			try {
+				return alone(connection, sql, parameters, reader);
+			}
+			finally {
+				if (!connection.isClosed()) {
+					connection.setNetworkTimeout(Runnable::run, before);
+				}
+			}
 		}
 		catch (SQLException ex) {
 			throw translate(sql, ex);

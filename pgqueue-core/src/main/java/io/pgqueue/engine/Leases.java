@@ -24,6 +24,8 @@ public final class Leases {
 
 	private final String settle;
 
+	private final String settleAlone;
+
 	private final String retry;
 
 	private final String bury;
@@ -34,8 +36,9 @@ public final class Leases {
 	 */
 	public Leases(Database database) {
 		this.database = database;
-		this.claim = database.function("claim(?, ?, ?, ?, ?, ?, ?)");
-		this.settle = database.function("settle_alone(?, ?, ?, ?, ?, ?)");
+		this.claim = database.function("claim(?, ?, ?, ?, ?, ?, ?, ?)");
+		this.settle = database.function("settle(?, ?, ?, ?, ?, ?)");
+		this.settleAlone = database.function("settle_alone(?, ?, ?, ?, ?, ?)");
 		this.retry = database.function("retry(?, ?, ?, ?, ?, ?, ?)");
 		this.bury = database.function("bury(?, ?, ?, ?, ?, ?)");
 	}
@@ -55,6 +58,7 @@ public final class Leases {
 			statement.setInt(5, request.limit());
 			statement.setLong(6, request.bytes());
 			statement.setObject(7, request.dueFrom());
+			statement.setBoolean(8, request.single());
 		}, (results) -> readClaim(request, results));
 	}
 
@@ -62,12 +66,12 @@ public final class Leases {
 		List<ClaimedMessage> messages = new ArrayList<>(Math.min(request.limit(), 512));
 		while (results.next()) {
 			String state = results.getString(1);
-			long id = results.getLong(2);
+			long id = results.getLong(3);
 			if (results.wasNull()) {
-				long due = results.getLong(7);
+				long due = results.getLong(8);
 				Long nextDue = results.wasNull() ? null : due;
 				return new Claim(messages, "m".equals(state), "b".equals(state), nextDue,
-						results.getObject(8, OffsetDateTime.class));
+						results.getObject(9, OffsetDateTime.class));
 			}
 			messages
 				.add(new ClaimedMessage(id, results.getInt(3), results.getObject(4, OffsetDateTime.class).toInstant(),
@@ -77,7 +81,17 @@ public final class Leases {
 	}
 
 	/**
-	 * Acknowledges messages, in a transaction of its own.
+	 * Tells whether the current thread is in a transaction that
+	 * {@link #settleInTransaction} would join.
+	 * @return whether it is
+	 */
+	public boolean isInTransaction() {
+		return this.database.inTransaction();
+	}
+
+	/**
+	 * Acknowledges messages, in a transaction of its own that does not wait for the disk:
+	 * if a crash of the server undoes it, they are delivered again.
 	 * @param worker number of the worker
 	 * @param leases numbers of leases to acknowledge as a whole, sorted
 	 * @param parts messages out of leases that stay, sorted by lease
@@ -85,14 +99,43 @@ public final class Leases {
 	 * @return what the worker no longer held; the id is 0 where a whole lease was lost
 	 */
 	public List<Held> settle(long worker, List<Long> leases, List<Held> parts, List<Held> retries) {
-		return this.database.alone(this.settle, (statement) -> {
+		return this.database.alone(this.settleAlone, settled(worker, leases, parts, retries), Leases::readLost);
+	}
+
+	/**
+	 * Acknowledges messages for good, in a transaction of its own.
+	 * @param worker number of the worker
+	 * @param leases numbers of leases to acknowledge as a whole, sorted
+	 * @param parts messages out of leases that stay, sorted by lease
+	 * @param retries messages that had come back from retry, sorted by lease
+	 * @return what the worker no longer held; the id is 0 where a whole lease was lost
+	 */
+	public List<Held> settleDurably(long worker, List<Long> leases, List<Held> parts, List<Held> retries) {
+		return this.database.alone(this.settle, settled(worker, leases, parts, retries), Leases::readLost);
+	}
+
+	/**
+	 * Acknowledges messages in the transaction of the current thread, at any isolation
+	 * level.
+	 * @param worker number of the worker
+	 * @param leases numbers of leases to acknowledge as a whole, sorted
+	 * @param parts messages out of leases that stay, sorted by lease
+	 * @param retries messages that had come back from retry, sorted by lease
+	 * @return what the worker no longer held; the id is 0 where a whole lease was lost
+	 */
+	public List<Held> settleInTransaction(long worker, List<Long> leases, List<Held> parts, List<Held> retries) {
+		return this.database.joined(this.settle, settled(worker, leases, parts, retries), Leases::readLost);
+	}
+
+	private static Database.Parameters settled(long worker, List<Long> leases, List<Held> parts, List<Held> retries) {
+		return (statement) -> {
 			statement.setLong(1, worker);
 			statement.setObject(2, longs(leases, Long::longValue));
 			statement.setObject(3, longs(parts, Held::lease));
 			statement.setObject(4, longs(parts, Held::id));
 			statement.setObject(5, longs(retries, Held::lease));
 			statement.setObject(6, longs(retries, Held::id));
-		}, Leases::readLost);
+		};
 	}
 
 	/**
@@ -161,9 +204,11 @@ public final class Leases {
 	 * @param limit most messages to claim
 	 * @param bytes bytes of payload after which to stop
 	 * @param dueFrom what the last claim returned, or {@link OffsetDateTime#MIN}
+	 * @param single whether each message of the log gets a lease of its own; their
+	 * numbers follow that of {@code lease}
 	 */
 	public record ClaimRequest(long worker, long lease, int queueId, int subscriptionId, int limit, long bytes,
-			OffsetDateTime dueFrom) {
+			OffsetDateTime dueFrom, boolean single) {
 	}
 
 	/**

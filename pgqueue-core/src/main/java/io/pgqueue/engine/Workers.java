@@ -25,6 +25,8 @@ public final class Workers implements AutoCloseable {
 
 	private final String register;
 
+	private final String succeed;
+
 	private final String beat;
 
 	private final String holders;
@@ -48,6 +50,7 @@ public final class Workers implements AutoCloseable {
 		this.direct = direct;
 		this.database = new Database(direct, schema);
 		this.register = this.database.function("register_worker(?)");
+		this.succeed = this.database.function("succeed(?)");
 		this.beat = this.database.function("beat(?)");
 		this.holders = this.database.function("holders(?)");
 		this.declareDead = this.database.function("declare_dead(?, ?)");
@@ -65,6 +68,19 @@ public final class Workers implements AutoCloseable {
 		return call(this.register, (statement) -> statement.setString(1, instance), (results) -> {
 			results.next();
 			return results.getLong(1);
+		});
+	}
+
+	/**
+	 * Declares dead the predecessors of a worker: workers of the same instance whose
+	 * connection is gone.
+	 * @param worker number of the worker
+	 * @return how many there were
+	 */
+	public int succeed(long worker) {
+		return call(this.succeed, (statement) -> statement.setLong(1, worker), (results) -> {
+			results.next();
+			return results.getInt(1);
 		});
 	}
 

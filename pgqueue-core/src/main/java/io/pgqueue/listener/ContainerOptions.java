@@ -2,10 +2,14 @@ package io.pgqueue.listener;
 
 import java.time.Duration;
 
+import io.pgqueue.AckMode;
 import io.pgqueue.Durations;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.Queue;
 import io.pgqueue.RetryPolicy;
+import org.jspecify.annotations.Nullable;
+
+import org.springframework.transaction.PlatformTransactionManager;
 
 /**
  * How a listener container works.
@@ -20,9 +24,15 @@ import io.pgqueue.RetryPolicy;
  * @param autoStartup whether the container starts with the application
  * @param virtualThreads whether handlers run on virtual threads
  * @param shutdownTimeout how long handlers may finish when the container stops
+ * @param ackMode when a message is acknowledged
+ * @param timeout how long a delivery may take before its handler is interrupted and it
+ * counts as failed
+ * @param transactionManager opens the transactions of {@link AckMode#TRANSACTIONAL}; null
+ * in any other mode
  */
 public record ContainerOptions(String id, String queue, int concurrency, int batchSize, Duration pollInterval,
-		RetryPolicy retryPolicy, boolean autoStartup, boolean virtualThreads, Duration shutdownTimeout) {
+		RetryPolicy retryPolicy, boolean autoStartup, boolean virtualThreads, Duration shutdownTimeout, AckMode ackMode,
+		Duration timeout, @Nullable PlatformTransactionManager transactionManager) {
 
 	/**
 	 * Most messages that are claimed at once by default.
@@ -37,6 +47,13 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		require(!shutdownTimeout.isNegative(), id, "shutdown-timeout", shutdownTimeout, "zero or longer");
 		pollInterval = Durations.limited(pollInterval);
 		shutdownTimeout = Durations.limited(shutdownTimeout);
+		require(timeout.compareTo(Duration.ofMillis(1)) >= 0, id, "timeout", timeout, "at least 1ms");
+		timeout = Durations.limited(timeout);
+		if (ackMode == AckMode.TRANSACTIONAL && transactionManager == null) {
+			throw new InvalidConfigurationException("Listener '" + id
+					+ "': ackMode is TRANSACTIONAL, but there is no transaction manager: name one of several in"
+					+ " transactionManager, or add one that manages the DataSource of the queues");
+		}
 	}
 
 	/**
@@ -78,6 +95,12 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		private boolean virtualThreads = false;
 
 		private Duration shutdownTimeout = Duration.ofSeconds(20);
+
+		private AckMode ackMode = AckMode.AUTO;
+
+		private Duration timeout = Duration.ofMinutes(5);
+
+		private @Nullable PlatformTransactionManager transactionManager;
 
 		private Builder(String id, String queue) {
 			this.id = id;
@@ -159,13 +182,45 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		}
 
 		/**
+		 * Sets when a message is acknowledged.
+		 * @param ackMode when a message is acknowledged; {@link AckMode#AUTO} by default
+		 * @return this builder
+		 */
+		public Builder ackMode(AckMode ackMode) {
+			this.ackMode = ackMode;
+			return this;
+		}
+
+		/**
+		 * Sets how long a delivery may take.
+		 * @param timeout how long a delivery may take before its handler is interrupted
+		 * and it counts as failed; 5 min by default
+		 * @return this builder
+		 */
+		public Builder timeout(Duration timeout) {
+			this.timeout = timeout;
+			return this;
+		}
+
+		/**
+		 * Sets what opens the transactions of {@link AckMode#TRANSACTIONAL}.
+		 * @param transactionManager a transaction manager of the DataSource of the queues
+		 * @return this builder
+		 */
+		public Builder transactionManager(@Nullable PlatformTransactionManager transactionManager) {
+			this.transactionManager = transactionManager;
+			return this;
+		}
+
+		/**
 		 * Builds the options.
 		 * @return the options
 		 * @throws InvalidConfigurationException if one of them is out of range
 		 */
 		public ContainerOptions build() {
 			return new ContainerOptions(this.id, this.queue, this.concurrency, this.batchSize, this.pollInterval,
-					this.retryPolicy, this.autoStartup, this.virtualThreads, this.shutdownTimeout);
+					this.retryPolicy, this.autoStartup, this.virtualThreads, this.shutdownTimeout, this.ackMode,
+					this.timeout, this.transactionManager);
 		}
 
 	}

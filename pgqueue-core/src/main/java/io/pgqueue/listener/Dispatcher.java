@@ -46,6 +46,16 @@ final class Dispatcher {
 
 	private int starting;
 
+	/**
+	 * Units that their handler has returned from and that are not settled.
+	 */
+	private int kept;
+
+	/**
+	 * Threads that were given up and run still.
+	 */
+	private int abandoned;
+
 	private boolean stopped;
 
 	private double nanosPerUnit = Double.POSITIVE_INFINITY;
@@ -82,7 +92,7 @@ final class Dispatcher {
 
 	private int room() {
 		int ahead = ahead();
-		int free = this.concurrency - this.runners.size() - this.starting;
+		int free = this.concurrency - this.runners.size() - this.starting - this.kept;
 		return (this.buffer.size() <= ahead / 2) ? free + ahead - this.buffer.size() : 0;
 	}
 
@@ -93,19 +103,23 @@ final class Dispatcher {
 	/**
 	 * Takes units to be handled, or hands them back if it has been stopped.
 	 */
-	void add(List<List<Delivery>> units) throws InterruptedException {
+	void add(List<List<Delivery>> units) {
 		synchronized (this) {
 			this.buffer.addAll(units);
-			while (!this.stopped && this.runners.size() + this.starting < this.concurrency
-					&& this.starting < this.buffer.size()) {
-				this.starting++;
-				this.executor.execute(this::run);
-			}
+			startRunners();
 			if (!this.stopped) {
 				return;
 			}
 		}
 		stop();
+	}
+
+	private void startRunners() {
+		while (!this.stopped && this.runners.size() + this.starting + this.kept < this.concurrency
+				&& this.starting < this.buffer.size()) {
+			this.starting++;
+			this.executor.execute(this::run);
+		}
 	}
 
 	private void run() {
@@ -116,9 +130,9 @@ final class Dispatcher {
 		}
 		List<Delivery> unit = next(thread);
 		while (unit != null) {
-			long started = System.nanoTime();
+			Slot slot = new Slot(thread);
 			try {
-				this.processor.process(unit);
+				this.processor.process(unit, slot);
 			}
 			catch (InterruptedException ex) {
 				thread.interrupt();
@@ -127,21 +141,22 @@ final class Dispatcher {
 				logger.error("Unexpected failure outside a handler: its messages stay leased until this process ends",
 						ex);
 			}
-			unit = next(thread, System.nanoTime() - started);
+			slot.end();
+			unit = next(thread);
 		}
 	}
 
-	private synchronized @Nullable List<Delivery> next(Thread runner, long nanos) {
-		this.nanosPerUnit = Double.isInfinite(this.nanosPerUnit) ? Math.max(nanos, 1)
-				: this.nanosPerUnit * (1 - NEWEST) + nanos * NEWEST;
-		return next(runner);
-	}
-
 	/**
-	 * Returns the next unit for a runner, or null when there is none and the runner ends.
+	 * Returns the next unit for a runner, or null when there is none, or no place for it,
+	 * and the runner ends.
 	 */
 	private synchronized @Nullable List<Delivery> next(Thread runner) {
-		List<Delivery> unit = this.buffer.poll();
+		if (!this.runners.contains(runner)) {
+			this.abandoned--;
+			return null;
+		}
+		boolean place = this.runners.size() + this.kept <= this.concurrency;
+		List<Delivery> unit = place ? this.buffer.poll() : null;
 		if (unit == null) {
 			this.runners.remove(runner);
 		}
@@ -152,10 +167,15 @@ final class Dispatcher {
 		return unit;
 	}
 
+	private void measure(long nanos) {
+		this.nanosPerUnit = Double.isInfinite(this.nanosPerUnit) ? Math.max(nanos, 1)
+				: this.nanosPerUnit * (1 - NEWEST) + nanos * NEWEST;
+	}
+
 	/**
 	 * Ends {@link #awaitRoom()} and hands back what was not started.
 	 */
-	void stop() throws InterruptedException {
+	void stop() {
 		List<List<Delivery>> unstarted;
 		synchronized (this) {
 			this.stopped = true;
@@ -171,12 +191,12 @@ final class Dispatcher {
 	}
 
 	/**
-	 * Waits until no handler runs.
+	 * Waits until no handler runs, and everything that handlers have kept is settled.
 	 * @return whether that is so
 	 */
 	synchronized boolean awaitIdle(Duration limit) throws InterruptedException {
 		long deadline = System.nanoTime() + limit.toNanos();
-		while (!this.runners.isEmpty() || this.starting > 0) {
+		while (!this.runners.isEmpty() || this.starting > 0 || this.kept > 0) {
 			long left = (deadline - System.nanoTime()) / 1_000_000;
 			if (left <= 0) {
 				return false;
@@ -186,8 +206,81 @@ final class Dispatcher {
 		return true;
 	}
 
-	synchronized void interruptRunners() {
-		this.runners.forEach(Thread::interrupt);
+	/**
+	 * The place of one unit among the concurrent ones.
+	 */
+	final class Slot {
+
+		private final Thread runner;
+
+		private final long started = System.nanoTime();
+
+		private boolean held;
+
+		private boolean ended;
+
+		private Slot(Thread runner) {
+			this.runner = runner;
+		}
+
+		/**
+		 * Keeps the place after the handler has returned, until {@link #release()}.
+		 * @return whether the unit still had its place
+		 */
+		boolean keep() {
+			synchronized (Dispatcher.this) {
+				if (Dispatcher.this.runners.contains(this.runner)) {
+					this.held = true;
+					Dispatcher.this.kept++;
+				}
+				return this.held;
+			}
+		}
+
+		/**
+		 * Gives back a place that was kept.
+		 * @return whether it was
+		 */
+		boolean release() {
+			synchronized (Dispatcher.this) {
+				if (!this.held) {
+					return false;
+				}
+				this.held = false;
+				Dispatcher.this.kept--;
+				measure(System.nanoTime() - this.started);
+				startRunners();
+				Dispatcher.this.notifyAll();
+				return true;
+			}
+		}
+
+		/**
+		 * Gives the place to somebody else although the handler has not returned.
+		 * @return whether that is possible: not when too many were given up already
+		 */
+		boolean abandon() {
+			synchronized (Dispatcher.this) {
+				if (this.ended || Dispatcher.this.abandoned >= Dispatcher.this.concurrency
+						|| !Dispatcher.this.runners.remove(this.runner)) {
+					return false;
+				}
+				Dispatcher.this.abandoned++;
+				startRunners();
+				Dispatcher.this.notifyAll();
+				return true;
+			}
+		}
+
+		private void end() {
+			synchronized (Dispatcher.this) {
+				this.ended = true;
+				if (!this.held) {
+					measure(System.nanoTime() - this.started);
+				}
+			}
+		}
+
 	}
 
 }

@@ -3,6 +3,7 @@ package io.pgqueue.listener;
 import java.lang.reflect.Method;
 import java.util.List;
 
+import io.pgqueue.BatchResult;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.ObjectReader;
 import tools.jackson.databind.json.JsonMapper;
@@ -28,6 +29,8 @@ public final class HandlerMethodFactory {
 
 	private final List<HandlerMethodArgumentResolver> resolvers;
 
+	private final HandlerTransactionFinder transactions;
+
 	/**
 	 * Creates a factory.
 	 * @param converter reads payloads
@@ -42,7 +45,9 @@ public final class HandlerMethodFactory {
 		ConversionService conversions = new DefaultFormattingConversionService();
 		this.resolvers = List.of(new HeaderMethodArgumentResolver(conversions, beanFactory),
 				new HeadersMethodArgumentResolver(), new MessageMethodArgumentResolver(converter),
-				new QueueMessageArgumentResolver(), new PayloadArgumentResolver(converter));
+				new QueueMessageArgumentResolver(), new AcknowledgementArgumentResolver(),
+				new PayloadArgumentResolver(converter));
+		this.transactions = new HandlerTransactionFinder(beanFactory);
 	}
 
 	/**
@@ -50,11 +55,17 @@ public final class HandlerMethodFactory {
 	 * @param bean the bean, possibly a proxy
 	 * @param method a method that can be invoked on it
 	 * @return what invokes it
-	 * @throws io.pgqueue.InvalidConfigurationException if the method takes two payloads
+	 * @throws io.pgqueue.InvalidConfigurationException if the method takes two payloads,
+	 * or is transactional in a way that cannot work
 	 */
 	public HandlerMethodInvoker create(Object bean, Method method) {
-		return new HandlerMethodInvoker(new ListenerMethod(bean, method, this.resolvers),
-				HandlerSignature.of(bean.getClass(), method), this.converter, this.headerReader);
+		HandlerSignature signature = HandlerSignature.of(bean.getClass(), method);
+		HandlerTransaction transaction = this.transactions.find(bean, method);
+		if (transaction != null && signature.batch() && method.getReturnType() == BatchResult.class) {
+			BatchResultCapture.install(bean, method);
+		}
+		return new HandlerMethodInvoker(new ListenerMethod(bean, method, this.resolvers), signature, transaction,
+				this.converter, this.headerReader);
 	}
 
 }

@@ -33,14 +33,17 @@ public final class HandlerMethodInvoker {
 
 	private final HandlerSignature signature;
 
+	private final @Nullable HandlerTransaction transaction;
+
 	private final MessageConverter converter;
 
 	private final ObjectReader headerReader;
 
-	HandlerMethodInvoker(InvocableHandlerMethod method, HandlerSignature signature, MessageConverter converter,
-			ObjectReader headerReader) {
+	HandlerMethodInvoker(InvocableHandlerMethod method, HandlerSignature signature,
+			@Nullable HandlerTransaction transaction, MessageConverter converter, ObjectReader headerReader) {
 		this.method = method;
 		this.signature = signature;
+		this.transaction = transaction;
 		this.converter = converter;
 		this.headerReader = headerReader;
 	}
@@ -51,6 +54,20 @@ public final class HandlerMethodInvoker {
 	 */
 	public boolean isBatch() {
 		return this.signature.batch();
+	}
+
+	/**
+	 * Tells whether the method takes an {@link io.pgqueue.Acknowledgement}.
+	 */
+	boolean isManual() {
+		return this.signature.manual();
+	}
+
+	/**
+	 * Returns the transaction that the method opens by itself, if that can acknowledge.
+	 */
+	@Nullable HandlerTransaction transaction() {
+		return this.transaction;
 	}
 
 	/**
@@ -66,13 +83,12 @@ public final class HandlerMethodInvoker {
 
 	/**
 	 * Invokes the method and waits until its result is complete.
+	 * @return the result
 	 */
-	void invoke(List<Message<?>> messages) throws Exception {
+	@Nullable Object invoke(List<Message<?>> messages) throws Exception {
 		Message<?> argument = this.signature.batch() ? batch(messages) : messages.get(0);
 		Object result = this.method.invoke(argument);
-		if (result instanceof CompletionStage<?> stage) {
-			await(stage);
-		}
+		return (result instanceof CompletionStage<?> stage) ? await(stage) : result;
 	}
 
 	private Message<?> batch(List<Message<?>> messages) {
@@ -119,9 +135,9 @@ public final class HandlerMethodInvoker {
 		}
 	}
 
-	private static void await(CompletionStage<?> stage) throws Exception {
+	private static @Nullable Object await(CompletionStage<?> stage) throws Exception {
 		try {
-			stage.toCompletableFuture().get();
+			return stage.toCompletableFuture().get();
 		}
 		catch (ExecutionException ex) {
 			if (ex.getCause() instanceof Exception cause) {

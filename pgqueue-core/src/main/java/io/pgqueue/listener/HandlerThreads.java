@@ -6,7 +6,7 @@ import org.springframework.core.task.SimpleAsyncTaskExecutor;
 import org.springframework.scheduling.concurrent.ThreadPoolTaskExecutor;
 
 /**
- * The threads that run the handlers of one container: a pool of {@code concurrency}
+ * The threads that run the handlers of one container: a pool of
  * threads that end when idle, or virtual threads.
  *
  * @param executor runs the tasks
@@ -24,10 +24,10 @@ record HandlerThreads(Executor executor, Runnable end) implements Executor, Auto
 		ThreadPoolTaskExecutor pool = new ThreadPoolTaskExecutor();
 		pool.setThreadNamePrefix(prefix);
 		pool.setDaemon(true);
-		pool.setCorePoolSize(options.concurrency());
-		pool.setMaxPoolSize(options.concurrency());
-		pool.setQueueCapacity(options.concurrency());
-		pool.setAllowCoreThreadTimeOut(true);
+		// No queue, and no limit of its own: the dispatcher starts no more than concurrency
+		// allows, and some may take the place of others that were given up.
+		pool.setCorePoolSize(0);
+		pool.setQueueCapacity(0);
 		pool.initialize();
 		return new HandlerThreads(pool, pool::shutdown);
 	}

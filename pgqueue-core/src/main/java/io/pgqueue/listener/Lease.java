@@ -18,6 +18,8 @@ final class Lease {
 
 	private final List<Outcome> acknowledged = new ArrayList<>();
 
+	private final int size;
+
 	private final AtomicInteger unhandled;
 
 	private int open;
@@ -27,6 +29,7 @@ final class Lease {
 	Lease(Incarnation incarnation, long number, int messages) {
 		this.incarnation = incarnation;
 		this.number = number;
+		this.size = messages;
 		this.open = messages;
 		this.unhandled = new AtomicInteger(messages);
 	}
@@ -37,6 +40,13 @@ final class Lease {
 
 	long number() {
 		return this.number;
+	}
+
+	/**
+	 * How many messages were claimed under it.
+	 */
+	int size() {
+		return this.size;
 	}
 
 	/**

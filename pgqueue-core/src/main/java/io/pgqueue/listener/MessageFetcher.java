@@ -37,6 +37,12 @@ final class MessageFetcher implements Runnable {
 
 	private final boolean batch;
 
+	/**
+	 * Whether each message gets a lease of its own, because it is settled in a
+	 * transaction of its own: parallel handlers must not touch the same row.
+	 */
+	private final boolean single;
+
 	private final DeclaredQueue queue;
 
 	private final Leases leases;
@@ -57,10 +63,11 @@ final class MessageFetcher implements Runnable {
 
 	private volatile long lastPoll = System.nanoTime();
 
-	MessageFetcher(ContainerOptions options, boolean batch, DeclaredQueue queue, Leases leases, QueueWorker worker,
+	MessageFetcher(ContainerOptions options, boolean batch, boolean single, DeclaredQueue queue, Leases leases, QueueWorker worker,
 			Dispatcher dispatcher, WakeUp wakeUp) {
 		this.options = options;
 		this.batch = batch;
+		this.single = !batch && single;
 		this.queue = queue;
 		this.leases = leases;
 		this.worker = worker;
@@ -126,22 +133,36 @@ final class MessageFetcher implements Runnable {
 			this.lastFullLook = now;
 			this.dueFrom = OffsetDateTime.MIN;
 		}
-		long number = incarnation.nextLease();
+		int numbers = this.single ? limit + 1 : 1;
+		long number = incarnation.nextLeases(numbers);
 		Claim claim;
 		try {
 			claim = this.leases.claim(new ClaimRequest(incarnation.worker(), number, this.queue.queueId(),
-					this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom));
+					this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom, this.single));
 		}
 		catch (RuntimeException ex) {
-			this.worker.reportFailedClaim(incarnation, number);
+			this.worker.reportFailedClaim(incarnation, number, numbers);
 			throw ex;
 		}
 		this.dueFrom = claim.dueFrom();
-		incarnation.claimed(number, claim.messages().size());
-		if (!claim.messages().isEmpty()) {
-			this.dispatcher.add(units(claim.messages(), new Lease(incarnation, number, logged(claim.messages()))));
+		List<Delivery> deliveries = deliveries(claim.messages(), incarnation);
+		incarnation.claimed(number, numbers, claim.messages());
+		if (!deliveries.isEmpty()) {
+			this.dispatcher.add(this.batch ? List.of(deliveries) : deliveries.stream().map(List::of).toList());
 		}
 		return claim;
+	}
+
+	private List<Delivery> deliveries(List<ClaimedMessage> messages, Incarnation incarnation) {
+		List<Delivery> deliveries = new ArrayList<>(messages.size());
+		Lease lease = null;
+		for (ClaimedMessage message : messages) {
+			if (lease == null || lease.number() != message.lease()) {
+				lease = new Lease(incarnation, message.lease(), this.single ? 1 : logged(messages));
+			}
+			deliveries.add(new Delivery(message, lease, this.options));
+		}
+		return deliveries;
 	}
 
 	private static int logged(List<ClaimedMessage> messages) {
@@ -152,14 +173,6 @@ final class MessageFetcher implements Runnable {
 			}
 		}
 		return count;
-	}
-
-	private List<List<Delivery>> units(List<ClaimedMessage> messages, Lease lease) {
-		List<Delivery> deliveries = new ArrayList<>(messages.size());
-		for (ClaimedMessage message : messages) {
-			deliveries.add(new Delivery(message, lease, this.options));
-		}
-		return this.batch ? List.of(deliveries) : deliveries.stream().map(List::of).toList();
 	}
 
 	private Duration pause(Claim claim) {

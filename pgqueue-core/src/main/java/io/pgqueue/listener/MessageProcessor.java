@@ -3,9 +3,14 @@ package io.pgqueue.listener;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
-import io.pgqueue.QueueEventListener;
+import io.pgqueue.AckMode;
+import io.pgqueue.BatchFailedException;
+import io.pgqueue.HandlerTimeoutException;
 import io.pgqueue.Verdict;
+import io.pgqueue.listener.QueueListenerContainer.Collaborators;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -20,25 +25,46 @@ final class MessageProcessor {
 
 	private static final Logger logger = LoggerFactory.getLogger(MessageProcessor.class);
 
+	private static final Verdict COMPLETE = new Verdict.Complete();
+
+	private static final Verdict RELEASE = new Verdict.Retry(Duration.ZERO, false);
+
 	private final ContainerOptions options;
 
 	private final HandlerMethodInvoker handler;
 
-	private final Settler settler;
+	private final Collaborators shared;
 
-	private final QueueEventListener events;
+	private final HandlerTransactions transactions;
+
+	private final OpenHandlings open;
+
+	private volatile boolean draining;
 
 	private volatile boolean stopping;
 
-	MessageProcessor(ContainerOptions options, HandlerMethodInvoker handler, Settler settler,
-			QueueEventListener events) {
+	MessageProcessor(ContainerOptions options, HandlerMethodInvoker handler, Collaborators shared) {
 		this.options = options;
 		this.handler = handler;
-		this.settler = settler;
-		this.events = events;
+		this.shared = shared;
+		this.transactions = new HandlerTransactions(options, handler, shared);
+		this.open = new OpenHandlings(options, this);
 	}
 
-	void process(List<Delivery> deliveries) throws InterruptedException {
+	HandlerTransactions transactions() {
+		return this.transactions;
+	}
+
+	OpenHandlings open() {
+		return this.open;
+	}
+
+	/**
+	 * Handles a unit of work.
+	 * @param deliveries the messages
+	 * @param slot the place among the concurrent handlers that it takes
+	 */
+	void process(List<Delivery> deliveries, Dispatcher.Slot slot) throws InterruptedException {
 		List<Delivery> decoded = new ArrayList<>(deliveries.size());
 		List<Message<?>> messages = new ArrayList<>(deliveries.size());
 		for (Delivery delivery : deliveries) {
@@ -49,22 +75,71 @@ final class MessageProcessor {
 		if (messages.isEmpty()) {
 			return;
 		}
-		Throwable failure = invoke(messages);
-		for (Delivery delivery : decoded) {
-			if (failure == null) {
-				this.settler.settle(new Outcome(delivery, new Verdict.Complete(), null));
-			}
-			else {
-				fail(delivery, failure);
+		if (!this.transactions.areExpected()) {
+			handle(decoded, messages, slot);
+			return;
+		}
+		// Handlers that wait in the pool for each other's connections would wait for ever.
+		while (!this.shared.transactions().tryAcquire(100, TimeUnit.MILLISECONDS)) {
+			if (this.draining) {
+				decoded.forEach(this::release);
+				return;
 			}
 		}
+		try {
+			handle(decoded, messages, slot);
+		}
+		finally {
+			this.shared.transactions().release();
+		}
+	}
+
+	private void handle(List<Delivery> deliveries, List<Message<?>> messages, Dispatcher.Slot slot) {
+		if (this.options.ackMode() == AckMode.ON_RECEIVE && !acknowledgeFirst(deliveries)) {
+			return;
+		}
+		Handling handling = new Handling(deliveries, this, slot, this.options.timeout());
+		this.open.add(handling);
+		Throwable failure = this.transactions.invoke(handling, messages);
+		if (this.options.ackMode() == AckMode.MANUAL && failure == null && !handling.isDecided() && slot.keep()) {
+			this.open.closeIfDecided(handling);
+			return;
+		}
+		this.open.remove(handling);
+		conclude(handling, failure);
+	}
+
+	// At most once: what the database has not confirmed is not handled.
+	private boolean acknowledgeFirst(List<Delivery> deliveries) {
+		try {
+			TransactionalAck.settle(deliveries, this.shared.leases()::settleDurably);
+		}
+		catch (RuntimeException ex) {
+			logger.warn("{} messages of queue '{}' could not be acknowledged on receipt and are not handled: {}",
+					deliveries.size(), this.options.queue(), ex.toString());
+			deliveries.forEach(Delivery::setUnsure);
+			deliveries.forEach(this::release);
+			return false;
+		}
+		for (Delivery delivery : deliveries) {
+			delivery.decide();
+			delivery.lease().incarnation().settled(delivery.lease().number());
+		}
+		return true;
 	}
 
 	/**
 	 * Hands a message back that was not started; the delivery does not count.
 	 */
-	void release(Delivery delivery) throws InterruptedException {
-		this.settler.settle(new Outcome(delivery, new Verdict.Retry(Duration.ZERO, false), null));
+	void release(Delivery delivery) {
+		decide(delivery, RELEASE);
+	}
+
+	/**
+	 * From now on nothing new is begun.
+	 */
+	void setDraining() {
+		this.draining = true;
 	}
 
 	/**
@@ -75,21 +150,29 @@ final class MessageProcessor {
 		this.stopping = true;
 	}
 
+	/**
+	 * Decides about a delivery, unless that was done before.
+	 */
+	void decide(Delivery delivery, Verdict verdict) {
+		if (delivery.decide()) {
+			this.shared.settler().settle(new Outcome(delivery, verdict, null));
+		}
+	}
+
 	// A message whose process died has spent an attempt without anybody deciding about
 	// it.
-	private boolean buryIfExhausted(Delivery delivery) throws InterruptedException {
+	private boolean buryIfExhausted(Delivery delivery) {
 		int spent = delivery.message().attempt() - 1;
 		if (spent < this.options.retryPolicy().maxAttempts()) {
 			return false;
 		}
 		logger.warn("Message {} of queue '{}' is a dead letter: {} of {} attempts are spent", delivery.message().id(),
 				this.options.queue(), spent, this.options.retryPolicy().maxAttempts());
-		this.settler.settle(new Outcome(delivery, new Verdict.DeadLetter("attempts are spent"), null));
+		decide(delivery, new Verdict.DeadLetter("attempts are spent"));
 		return true;
 	}
 
-	private void decode(Delivery delivery, List<Delivery> decoded, List<Message<?>> messages)
-			throws InterruptedException {
+	private void decode(Delivery delivery, List<Delivery> decoded, List<Message<?>> messages) {
 		try {
 			messages.add(this.handler.decode(delivery.message(), this.options.queue()));
 			decoded.add(delivery);
@@ -99,29 +182,78 @@ final class MessageProcessor {
 		}
 	}
 
-	private @Nullable Throwable invoke(List<Message<?>> messages) {
-		try {
-			this.handler.invoke(messages);
-			return null;
+	private void conclude(Handling handling, @Nullable Throwable failure) {
+		if (this.options.ackMode() == AckMode.ON_RECEIVE || (failure != null && handling.isDecided())) {
+			report(handling, failure);
 		}
-		catch (Throwable ex) {
-			return ex;
+		else if (handling.isLeaseLost()) {
+			// What is still held goes back at once; of the rest the settler tells.
+			handling.deliveries().forEach(this::release);
 		}
-		finally {
-			// Whatever the handler did to the flag must not disturb the settling.
-			Thread.interrupted();
+		else if (handling.isInterrupted()) {
+			failAll(handling, timedOut());
+		}
+		else if (failure instanceof BatchFailedException named) {
+			conclude(handling, named.failures(), handling.isRolledBack() ? RELEASE : COMPLETE);
+		}
+		else if (failure != null) {
+			failAll(handling, failure);
+		}
+		else {
+			conclude(handling, handling.result().failures(), COMPLETE);
 		}
 	}
 
-	private void fail(Delivery delivery, Throwable failure) throws InterruptedException {
+	private void conclude(Handling handling, Map<Long, ? extends Throwable> failures, Verdict others) {
+		for (Delivery delivery : handling.deliveries()) {
+			Throwable failure = failures.isEmpty() ? null : failures.get(delivery.message().id());
+			if (failure != null) {
+				fail(delivery, failure);
+			}
+			else {
+				decide(delivery, others);
+			}
+		}
+	}
+
+	// Nothing can be decided any more: the messages were acknowledged, or given up.
+	private void report(Handling handling, @Nullable Throwable failure) {
+		for (Delivery delivery : handling.deliveries()) {
+			Throwable own = (failure != null) ? failure : handling.result().failures().get(delivery.message().id());
+			if (own != null) {
+				logger.warn("Message {} of queue '{}' failed after it was settled: {}", delivery.message().id(),
+						this.options.queue(), ErrorText.oneLine(own));
+				this.shared.events().failed(this.options.queue(), Delivery.SUBSCRIPTION, own);
+			}
+			else {
+				this.shared.events().completed(this.options.queue(), Delivery.SUBSCRIPTION);
+			}
+		}
+	}
+
+	void failAll(Handling handling, Throwable failure) {
+		for (Delivery delivery : handling.deliveries()) {
+			fail(delivery, failure);
+		}
+	}
+
+	HandlerTimeoutException timedOut() {
+		return new HandlerTimeoutException("The delivery was not settled within " + this.options.timeout()
+				+ ": make the handler of '" + this.options.id() + "' quicker or its timeout longer");
+	}
+
+	private void fail(Delivery delivery, Throwable failure) {
 		if (this.stopping) {
 			release(delivery);
 			return;
 		}
+		if (!delivery.decide()) {
+			return;
+		}
 		Verdict verdict = this.options.retryPolicy().decide(delivery.message().attempt(), failure);
 		log(delivery, verdict, failure);
-		this.events.failed(this.options.queue(), Delivery.SUBSCRIPTION, failure);
-		this.settler.settle(new Outcome(delivery, verdict, failure));
+		this.shared.events().failed(this.options.queue(), Delivery.SUBSCRIPTION, failure);
+		this.shared.settler().settle(new Outcome(delivery, verdict, failure));
 	}
 
 	private void log(Delivery delivery, Verdict verdict, Throwable failure) {

@@ -1,7 +1,10 @@
 package io.pgqueue.listener;
 
 import java.time.Duration;
+import java.util.concurrent.Semaphore;
 
+import io.pgqueue.AckMode;
+import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.engine.Leases;
 import io.pgqueue.engine.Queues.DeclaredQueue;
@@ -39,6 +42,11 @@ public final class QueueListenerContainer implements Lifecycle {
 
 	QueueListenerContainer(ContainerOptions options, HandlerMethodInvoker handler, DeclaredQueue queue,
 			Collaborators collaborators) {
+		if (handler.isManual() != (options.ackMode() == AckMode.MANUAL)) {
+			throw new InvalidConfigurationException(
+					"Listener '" + options.id() + "': ackMode is " + options.ackMode() + ", but its method takes "
+							+ (handler.isManual() ? "an" : "no") + " Acknowledgement: that goes with MANUAL only");
+		}
 		this.options = options;
 		this.handler = handler;
 		this.queue = queue;
@@ -108,6 +116,24 @@ public final class QueueListenerContainer implements Lifecycle {
 	}
 
 	/**
+	 * Tells whether a transaction on the DataSource of the queues is open while the
+	 * handler runs.
+	 */
+	boolean isTransactional() {
+		return new HandlerTransactions(this.options, this.handler, this.collaborators).areExpected();
+	}
+
+	/**
+	 * Looks whose handlers have no time left. Called at short intervals.
+	 */
+	void checkTimes() {
+		Running current = this.running;
+		if (current != null) {
+			current.processor.open().checkTimes(System.nanoTime());
+		}
+	}
+
+	/**
 	 * What all containers of an application share.
 	 *
 	 * @param leases claims and settles
@@ -115,9 +141,10 @@ public final class QueueListenerContainer implements Lifecycle {
 	 * @param settler writes outcomes
 	 * @param wakeUps signals that there may be something new
 	 * @param events is told what happens
+	 * @param transactions as many as handlers may have open at a time
 	 */
-	record Collaborators(Leases leases, QueueWorker worker, Settler settler, WakeUps wakeUps,
-			QueueEventListener events) {
+	record Collaborators(Leases leases, QueueWorker worker, Settler settler, WakeUps wakeUps, QueueEventListener events,
+			Semaphore transactions) {
 	}
 
 	/**
@@ -142,10 +169,11 @@ public final class QueueListenerContainer implements Lifecycle {
 			Collaborators shared = QueueListenerContainer.this.collaborators;
 			HandlerMethodInvoker handler = QueueListenerContainer.this.handler;
 			this.executor = HandlerThreads.of(options);
-			this.processor = new MessageProcessor(options, handler, shared.settler(), shared.events());
+			this.processor = new MessageProcessor(options, handler, shared);
 			this.dispatcher = new Dispatcher(options.concurrency(), handler.isBatch() ? 1 : 2 * options.batchSize(),
 					this.executor, this.processor);
-			this.fetcher = new MessageFetcher(options, handler.isBatch(), QueueListenerContainer.this.queue,
+			boolean single = options.ackMode() != AckMode.AUTO || this.processor.transactions().areExpected();
+			this.fetcher = new MessageFetcher(options, handler.isBatch(), single, QueueListenerContainer.this.queue,
 					shared.leases(), shared.worker(), this.dispatcher, this.wakeUp);
 			shared.wakeUps().add(options.queue(), this.wakeUp);
 			this.fetcherThread = new Thread(this.fetcher, "pgqueue-" + options.id() + "-fetcher");
@@ -158,13 +186,14 @@ public final class QueueListenerContainer implements Lifecycle {
 			ContainerOptions options = QueueListenerContainer.this.options;
 			QueueListenerContainer.this.collaborators.wakeUps().remove(options.queue(), this.wakeUp);
 			this.fetcher.stop();
+			this.processor.setDraining();
 			this.dispatcher.stop();
 			this.fetcherThread.join(FETCHER_LIMIT.toMillis());
 			if (!this.dispatcher.awaitIdle(options.shutdownTimeout())) {
 				logger.warn("Handlers of '{}' did not finish within {}: interrupting them", options.id(),
 						options.shutdownTimeout());
 				this.processor.setStopping();
-				this.dispatcher.interruptRunners();
+				this.processor.open().stop();
 				if (!this.dispatcher.awaitIdle(INTERRUPTED_LIMIT)) {
 					logger.warn("Handlers of '{}' ignore the interrupt: their messages are delivered again elsewhere",
 							options.id());

@@ -5,9 +5,11 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Semaphore;
 
 import javax.sql.DataSource;
 
+import io.pgqueue.AckMode;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.NearestName;
 import io.pgqueue.QueueEventListener;
@@ -51,7 +53,11 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 
 	private final Map<String, QueueListenerContainer> containers = Collections.synchronizedMap(new LinkedHashMap<>());
 
+	private final int transactions;
+
 	private volatile boolean running;
+
+	private @Nullable HandlerWatch watch;
 
 	/**
 	 * Creates a registry.
@@ -60,17 +66,22 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 	 * @param worker this process, started and stopped with the registry
 	 * @param wakeUps shared with the template of this application
 	 * @param events is told what happens
+	 * @param transactions most transactions that handlers may have open at a time, at
+	 * least 1; one less than the connections of the pool, so that handlers never wait for
+	 * each other's
 	 */
 	public QueueListenerRegistry(DataSource dataSource, String schema, QueueWorker worker, WakeUps wakeUps,
-			QueueEventListener events) {
+			QueueEventListener events, int transactions) {
 		this.schema = schema;
 		Database database = new Database(dataSource, schema);
 		Leases leases = new Leases(database);
 		this.queues = new Queues(database);
 		this.worker = worker;
+		this.transactions = transactions;
 		QueueEventListener safe = QueueEventListeners.of(List.of(events));
 		this.settler = new Settler(leases, safe, wakeUps);
-		this.collaborators = new Collaborators(leases, worker, this.settler, wakeUps, safe);
+		this.collaborators = new Collaborators(leases, worker, this.settler, wakeUps, safe,
+				new Semaphore(transactions, true));
 	}
 
 	/**
@@ -85,6 +96,10 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		if (this.containers.containsKey(options.id())) {
 			throw new InvalidConfigurationException("Two listeners have the id '" + options.id()
 					+ "': give one of them another id in its @QueueListener");
+		}
+		HandlerTransaction transaction = handler.transaction();
+		if (transaction != null && options.ackMode() == AckMode.AUTO) {
+			TransactionHook.installOn(transaction.manager());
 		}
 		QueueListenerContainer container = new QueueListenerContainer(options, handler, declare(options.queue()),
 				this.collaborators);
@@ -144,8 +159,20 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 			startShared();
 			logger.info("Schema \"{}\": {} listeners on {} queues", this.schema, this.containers.size(),
 					containers().stream().map((one) -> one.options().queue()).distinct().count());
+			logTransactionLimit();
 		}
 		containers().stream().filter((one) -> one.options().autoStartup()).forEach(QueueListenerContainer::start);
+	}
+
+	private void logTransactionLimit() {
+		int wanted = containers().stream()
+			.filter(QueueListenerContainer::isTransactional)
+			.mapToInt((one) -> one.options().concurrency())
+			.sum();
+		if (wanted > this.transactions) {
+			logger.info("At most {} of {} transactional handlers run at a time, one less than the pool has connections",
+					this.transactions, wanted);
+		}
 	}
 
 	/**
@@ -169,6 +196,10 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		catch (InterruptedException ex) {
 			Thread.currentThread().interrupt();
 		}
+		if (this.watch != null) {
+			this.watch.stop();
+			this.watch = null;
+		}
 		this.settler.stop();
 		this.worker.stop();
 		this.running = false;
@@ -177,6 +208,10 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 	private void startShared() {
 		this.worker.start();
 		this.settler.start();
+		if (this.watch == null) {
+			this.watch = new HandlerWatch(this::containers);
+			this.watch.start();
+		}
 	}
 
 	@Override

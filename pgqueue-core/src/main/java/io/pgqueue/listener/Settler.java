@@ -98,15 +98,34 @@ final class Settler {
 
 	/**
 	 * Takes an outcome that is to be written soon. Waits while too many are waiting,
-	 * which is when the database does not answer.
+	 * which is when the database does not answer. What comes after the stop is dropped:
+	 * its message is recovered by others.
 	 */
-	void settle(Outcome outcome) throws InterruptedException {
+	void settle(Outcome outcome) {
 		boolean last = !outcome.delivery().message().redelivered() && outcome.delivery().lease().handled();
-		this.incoming.put(outcome);
+		put(outcome);
 		// Waking the settler for every message would cost more than the message: what
 		// waits for the rest of its lease is fetched together with it.
 		if (last || this.idle || !outcome.isPartOfLease() || this.incoming.size() > CAPACITY / 2) {
 			LockSupport.unpark(this.thread);
+		}
+	}
+
+	// An interrupt must not get between the decision about a message and its settling.
+	private void put(Outcome outcome) {
+		boolean interrupted = false;
+		while (this.thread != null) {
+			try {
+				if (this.incoming.offer(outcome, LINGER.toMillis(), TimeUnit.MILLISECONDS)) {
+					break;
+				}
+			}
+			catch (InterruptedException ex) {
+				interrupted = true;
+			}
+		}
+		if (interrupted) {
+			Thread.currentThread().interrupt();
 		}
 	}
 

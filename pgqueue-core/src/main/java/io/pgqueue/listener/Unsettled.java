@@ -199,7 +199,7 @@ final class Unsettled {
 
 	private boolean isLost(Outcome outcome, boolean missing) {
 		this.incarnation.settled(outcome.delivery().lease().number());
-		boolean lost = missing && (!this.unsure || this.incarnation.isGone());
+		boolean lost = missing && !outcome.delivery().isUnsure() && (!this.unsure || this.incarnation.isGone());
 		if (lost) {
 			Delivery delivery = outcome.delivery();
 			logger.warn(

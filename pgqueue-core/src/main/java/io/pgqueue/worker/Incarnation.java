@@ -1,8 +1,11 @@
 package io.pgqueue.worker;
 
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
+
+import io.pgqueue.engine.ClaimedMessage;
 
 /**
  * One registration of this process. Its number and the number of a lease together are the
@@ -38,36 +41,44 @@ public final class Incarnation {
 	}
 
 	/**
-	 * Returns a number for a new lease, before the claim is sent.
-	 * @return the number
+	 * Returns numbers for new leases, before the claim is sent.
+	 * @param count how many
+	 * @return the first; the others follow it
 	 */
-	public synchronized long nextLease() {
-		long number = this.lastLease.incrementAndGet();
-		this.inHand.put(number, 0);
-		return number;
+	public synchronized long nextLeases(int count) {
+		long first = this.lastLease.get() + 1;
+		for (long number = first; number < first + count; number++) {
+			this.inHand.put(number, 0);
+		}
+		this.lastLease.addAndGet(count);
+		return first;
 	}
 
 	/**
 	 * Reports the answer to a claim.
-	 * @param lease number of the lease
-	 * @param messages how many messages were claimed
+	 * @param first number of its first lease
+	 * @param count how many numbers it had
+	 * @param messages what was claimed
 	 */
-	public void claimed(long lease, int messages) {
-		if (messages == 0) {
-			this.inHand.remove(lease);
+	public void claimed(long first, int count, List<ClaimedMessage> messages) {
+		for (ClaimedMessage message : messages) {
+			this.inHand.merge(message.lease(), 1, Integer::sum);
 		}
-		else {
-			this.inHand.put(lease, messages);
+		for (long number = first; number < first + count; number++) {
+			this.inHand.remove(number, 0);
 		}
 	}
 
 	/**
 	 * Reports that there was no answer to a claim: if it took effect, what it took is
 	 * given back soon.
-	 * @param lease number of the lease
+	 * @param first number of its first lease
+	 * @param count how many numbers it had
 	 */
-	public void claimFailed(long lease) {
-		this.inHand.remove(lease);
+	public void claimFailed(long first, int count) {
+		for (long number = first; number < first + count; number++) {
+			this.inHand.remove(number);
+		}
 		this.suspect = true;
 	}
 

@@ -63,11 +63,14 @@ public final class QueueWorker {
 
 	private int rounds;
 
+	private boolean succeeded;
+
 	/**
 	 * Creates a worker that is not yet running.
 	 * @param direct opens connections outside the pool
 	 * @param schema name of the schema, unquoted
-	 * @param instance name of this process, for people
+	 * @param instance name of this process: a process that starts with the name of one
+	 * that has ended takes back at once what that one held
 	 * @param timeout how long without a sign of life a worker is taken to be alive
 	 * @param heartbeat time between two signs of life, at most half the timeout
 	 */
@@ -159,10 +162,11 @@ public final class QueueWorker {
 	 * Reports that a claim had no answer, so that what it may have taken is given back
 	 * soon.
 	 * @param incarnation the registration it was for
-	 * @param lease number of the lease
+	 * @param first number of its first lease
+	 * @param count how many numbers it had
 	 */
-	public void reportFailedClaim(Incarnation incarnation, long lease) {
-		incarnation.claimFailed(lease);
+	public void reportFailedClaim(Incarnation incarnation, long first, int count) {
+		incarnation.claimFailed(first, count);
 		this.wakeUp.signal();
 	}
 
@@ -225,6 +229,15 @@ public final class QueueWorker {
 	private Incarnation register(Workers workers) {
 		Incarnation registered = new Incarnation(workers.register(this.instance));
 		this.reconciledTo = 0;
+		// Only once: two processes with one name by mistake must not declare each other dead
+		// for ever.
+		if (!this.succeeded) {
+			int predecessors = workers.succeed(registered.worker());
+			this.succeeded = true;
+			if (predecessors > 0) {
+				logger.info("Taking over from {} ended workers of instance '{}'", predecessors, this.instance);
+			}
+		}
 		synchronized (this.monitor) {
 			this.incarnation = registered;
 			this.monitor.notifyAll();

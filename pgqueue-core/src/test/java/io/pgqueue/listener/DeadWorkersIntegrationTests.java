@@ -1,5 +1,7 @@
 package io.pgqueue.listener;
 
+import java.sql.Connection;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -19,6 +21,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -151,6 +154,40 @@ class DeadWorkersIntegrationTests {
 	}
 
 	@Test
+	void aProcessThatStartsUnderTheNameOfAnEndedOneTakesItsMessagesBackAtOnce() throws SQLException {
+		this.application.queues().send(this.queue, "x");
+		try (Connection connection = this.database.directDataSource().getConnection()) {
+			assertThat(claim(registerWorker(connection, "again"), 1)).isOne();
+		}
+		long started = System.nanoTime();
+		try (TestApplication again = TestApplication.builder(this.database).instance("again").build()) {
+			again.handle(options().build(), this::handle).start();
+			Await.until("it was handled", () -> this.handled.size() == 1);
+		}
+		assertThat(Duration.ofNanos(System.nanoTime() - started)).as("the lease timeout is 30 s")
+			.isLessThan(Duration.ofSeconds(15));
+		assertThat(this.handled.values()).containsExactly(List.of(2));
+	}
+
+	@Test
+	void aProcessOfTheSameNameThatIsConnectedKeepsWhatItHolds() throws SQLException {
+		this.application.queues().sendAll(this.queue, List.of("held", "free"));
+		try (Connection connection = this.database.directDataSource().getConnection();
+				TestApplication twin = TestApplication.builder(this.database).instance("twin").build()) {
+			long worker = registerWorker(connection, "twin");
+			assertThat(claim(worker, 1)).isOne();
+			twin.handle(options().build(), this::handle).start();
+			Await.until("the other was handled", () -> this.handled.size() == 1);
+			assertThat(this.database.jdbc()
+				.sql("SELECT count(*) FROM pgqueue.worker w JOIN pgqueue.lease l ON l.worker_id = w.id"
+						+ " WHERE w.id = ? AND w.dead_at IS NULL")
+				.param(worker)
+				.query(Integer.class)
+				.single()).isOne();
+		}
+	}
+
+	@Test
 	void aCleanStopLeavesNoWorkerBehind() {
 		this.application.handle(options().build(), this::handle).start();
 		this.application.queues().send(this.queue, "x");
@@ -172,6 +209,14 @@ class DeadWorkersIntegrationTests {
 
 	private long registerWorker() {
 		return this.database.jdbc().sql("SELECT pgqueue.register_worker('dies')").query(Long.class).single();
+	}
+
+	private static long registerWorker(Connection connection, String instance) {
+		return JdbcClient.create(new SingleConnectionDataSource(connection, true))
+			.sql("SELECT pgqueue.register_worker(?)")
+			.param(instance)
+			.query(Long.class)
+			.single();
 	}
 
 	private int claim(long worker, int limit) {

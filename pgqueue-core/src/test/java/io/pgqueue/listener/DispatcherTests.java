@@ -16,6 +16,7 @@ import io.pgqueue.QueueEventListener;
 import io.pgqueue.engine.ClaimedMessage;
 import io.pgqueue.engine.Database;
 import io.pgqueue.engine.Leases;
+import io.pgqueue.listener.QueueListenerContainer.Collaborators;
 import io.pgqueue.test.Await;
 import io.pgqueue.wakeup.WakeUps;
 import org.junit.jupiter.api.AfterEach;
@@ -43,6 +44,8 @@ class DispatcherTests {
 	private final ContainerOptions options = ContainerOptions.builder("id", "queue").build();
 
 	private Dispatcher dispatcher;
+
+	private MessageProcessor processor;
 
 	@AfterEach
 	void close() {
@@ -154,7 +157,7 @@ class DispatcherTests {
 		});
 		add(2);
 		Await.until("two have started", () -> this.started.get() == 2);
-		this.dispatcher.interruptRunners();
+		this.processor.open().stop();
 		assertThat(this.dispatcher.awaitIdle(Duration.ofSeconds(10))).isTrue();
 		assertThat(interrupted).hasValue(2);
 	}
@@ -183,8 +186,10 @@ class DispatcherTests {
 		Leases leases = new Leases(new Database(new DriverManagerDataSource("jdbc:none"), "pgqueue"));
 		// Never started: it keeps the outcomes.
 		Settler settler = new Settler(leases, QueueEventListener.NONE, new WakeUps());
+		this.processor = new MessageProcessor(this.options, invoker,
+				new Collaborators(leases, null, settler, new WakeUps(), QueueEventListener.NONE, new Semaphore(1)));
 		this.dispatcher = new Dispatcher(CONCURRENCY, MOST_AHEAD, this.executor,
-				new MessageProcessor(this.options, invoker, settler, QueueEventListener.NONE));
+				this.processor);
 	}
 
 	private void add(int count) throws InterruptedException {
@@ -192,7 +197,7 @@ class DispatcherTests {
 	}
 
 	private Delivery delivery(long id) {
-		ClaimedMessage message = new ClaimedMessage(id, 1, Instant.EPOCH, null, "\"x\"", false);
+		ClaimedMessage message = new ClaimedMessage(1, id, 1, Instant.EPOCH, null, "\"x\"", false);
 		return new Delivery(message, new Lease(null, 1, 1), this.options);
 	}
 

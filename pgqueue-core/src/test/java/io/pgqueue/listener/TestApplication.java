@@ -45,7 +45,7 @@ public final class TestApplication implements AutoCloseable {
 
 	private final JsonPayloadConverter converter = new JsonPayloadConverter(JsonMapper.shared());
 
-	private final HandlerMethodFactory methods = new HandlerMethodFactory(this.converter, JsonMapper.shared(), null);
+	private final HandlerMethodFactory methods;
 
 	private final QueueListenerRegistry registry;
 
@@ -56,10 +56,12 @@ public final class TestApplication implements AutoCloseable {
 	private final DataSource pooled;
 
 	private TestApplication(Builder builder) {
-		QueueWorker worker = new QueueWorker(builder.direct, TestDatabase.SCHEMA, "test", builder.timeout,
+		this.methods = new HandlerMethodFactory(this.converter, JsonMapper.shared(), builder.beans);
+		QueueWorker worker = new QueueWorker(builder.direct, TestDatabase.SCHEMA, builder.instance, builder.timeout,
 				builder.heartbeat);
 		QueueEventListener events = (builder.events != null) ? builder.events : this.recorded;
-		this.registry = new QueueListenerRegistry(builder.pooled, TestDatabase.SCHEMA, worker, this.wakeUps, events);
+		this.registry = new QueueListenerRegistry(builder.pooled, TestDatabase.SCHEMA, worker, this.wakeUps, events,
+				builder.transactions);
 		this.queues = QueueTemplate.builder(builder.pooled).wakeUps(this.wakeUps).events(this.recorded).build();
 		this.pooled = builder.pooled;
 		this.admin = new QueueAdmin(builder.pooled, TestDatabase.SCHEMA);
@@ -118,7 +120,10 @@ public final class TestApplication implements AutoCloseable {
 		return listen(options, bean, method);
 	}
 
-	private TestApplication listen(ContainerOptions options, Object bean, Method method) {
+	/**
+	 * Registers a method of a bean.
+	 */
+	public TestApplication listen(ContainerOptions options, Object bean, Method method) {
 		this.registry.register(options, this.methods.create(bean, method));
 		return this;
 	}
@@ -182,7 +187,13 @@ public final class TestApplication implements AutoCloseable {
 
 		private Duration heartbeat = Duration.ofSeconds(10);
 
+		private String instance = "test";
+
 		private QueueEventListener events;
+
+		private int transactions = Integer.MAX_VALUE;
+
+		private ConfigurableBeanFactory beans;
 
 		Builder(DataSource pooled, DataSource direct) {
 			this.pooled = pooled;
@@ -208,8 +219,29 @@ public final class TestApplication implements AutoCloseable {
 			return this;
 		}
 
+		public Builder instance(String instance) {
+			this.instance = instance;
+			return this;
+		}
+
 		public Builder events(QueueEventListener events) {
 			this.events = events;
+			return this;
+		}
+
+		/**
+		 * Sets how many transactions handlers may have open at a time.
+		 */
+		public Builder transactions(int transactions) {
+			this.transactions = transactions;
+			return this;
+		}
+
+		/**
+		 * Sets where handlers' transactions are looked up.
+		 */
+		public Builder beans(ConfigurableBeanFactory beans) {
+			this.beans = beans;
 			return this;
 		}
 

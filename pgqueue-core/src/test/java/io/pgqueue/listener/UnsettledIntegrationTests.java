@@ -191,12 +191,12 @@ class UnsettledIntegrationTests {
 		TestApplication.on(this.database)
 			.queues()
 			.sendAll(this.options.queue(), IntStream.range(0, send).mapToObj(String::valueOf).toList());
-		long number = this.incarnation.nextLease();
+		long number = this.incarnation.nextLeases(1);
 		List<ClaimedMessage> messages = this.leases
 			.claim(new ClaimRequest(this.incarnation.worker(), number, this.queue.queueId(),
-					this.queue.subscriptionId(), limit, 1_000_000, OffsetDateTime.MIN))
+					this.queue.subscriptionId(), limit, 1_000_000, OffsetDateTime.MIN, false))
 			.messages();
-		this.incarnation.claimed(number, messages.size());
+		this.incarnation.claimed(number, 1, messages);
 		Lease lease = new Lease(this.incarnation, number,
 				(int) messages.stream().filter((message) -> !message.redelivered()).count());
 		List<Delivery> deliveries = new ArrayList<>();

@@ -1,0 +1,134 @@
+package io.pgqueue.listener;
+
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+import io.pgqueue.AckMode;
+import io.pgqueue.BatchResult;
+import io.pgqueue.listener.QueueListenerContainer.Collaborators;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+import org.springframework.messaging.Message;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/**
+ * Invokes the handler of one container, and has the transaction that the handler or the
+ * container opens acknowledge its messages.
+ */
+final class HandlerTransactions {
+
+	private static final Logger logger = LoggerFactory.getLogger(HandlerTransactions.class);
+
+	private final ContainerOptions options;
+
+	private final HandlerMethodInvoker handler;
+
+	private final Collaborators shared;
+
+	private final @Nullable TransactionTemplate template;
+
+	private final @Nullable String transactionOfHandler;
+
+	private final AtomicBoolean warned = new AtomicBoolean();
+
+	HandlerTransactions(ContainerOptions options, HandlerMethodInvoker handler, Collaborators shared) {
+		this.options = options;
+		this.handler = handler;
+		this.shared = shared;
+		this.template = (options.ackMode() == AckMode.TRANSACTIONAL && options.transactionManager() != null)
+				? new TransactionTemplate(options.transactionManager()) : null;
+		HandlerTransaction own = handler.transaction();
+		this.transactionOfHandler = (options.ackMode() == AckMode.AUTO && own != null) ? own.name() : null;
+	}
+
+	/**
+	 * Tells whether a transaction is expected to acknowledge.
+	 */
+	boolean areExpected() {
+		return this.template != null || this.transactionOfHandler != null;
+	}
+
+	/**
+	 * Invokes the handler.
+	 * @return what it threw, or null
+	 */
+	@Nullable Throwable invoke(Handling handling, List<Message<?>> messages) {
+		handling.begin();
+		try {
+			if (this.template == null) {
+				handle(handling, messages);
+			}
+			else {
+				this.template.executeWithoutResult((status) -> {
+					join(handling);
+					try {
+						handle(handling, messages);
+					}
+					catch (RuntimeException | Error ex) {
+						throw ex;
+					}
+					catch (Exception ex) {
+						throw new CheckedException(ex);
+					}
+				});
+			}
+			return null;
+		}
+		catch (CheckedException ex) {
+			return ex.getCause();
+		}
+		catch (Throwable ex) {
+			return ex;
+		}
+		finally {
+			handling.end();
+		}
+	}
+
+	private void handle(Handling handling, List<Message<?>> messages) throws Exception {
+		if (this.handler.invoke(messages) instanceof BatchResult result) {
+			handling.setResult(result);
+		}
+	}
+
+	/**
+	 * Tells whether a transaction of this name is the one that the handler opens.
+	 */
+	boolean isOfHandler(@Nullable String name) {
+		return name != null && name.equals(this.transactionOfHandler);
+	}
+
+	/**
+	 * Has the transaction of the current thread acknowledge a handling.
+	 * @return false if there is none on the DataSource of the queues
+	 */
+	boolean join(Handling handling) {
+		if (!this.shared.leases().isInTransaction()) {
+			if (areExpected() && this.warned.compareAndSet(false, true)) {
+				logger.warn("The transaction of listener '{}' is not on the DataSource of the queues:"
+						+ " its messages are acknowledged after the handler, at least once", this.options.id());
+			}
+			return false;
+		}
+		handling.setInTransaction(true);
+		TransactionSynchronizationManager
+			.registerSynchronization(new TransactionalAck(handling, this.shared.leases(), this.shared.events()));
+		return true;
+	}
+
+	/**
+	 * Carries a checked exception of a handler out of the container's transaction, which
+	 * rolls back.
+	 */
+	private static final class CheckedException extends RuntimeException {
+
+		CheckedException(Exception cause) {
+			super(cause);
+		}
+
+	}
+
+}
