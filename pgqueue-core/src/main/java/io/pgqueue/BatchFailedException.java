@@ -17,8 +17,7 @@ public class BatchFailedException extends PgQueueException {
 	 * @param failures ids of the messages that failed, each with the reason
 	 */
 	public BatchFailedException(Map<Long, ? extends Throwable> failures) {
-		super(failures.size() + " messages of the batch failed",
-				failures.values().stream().findFirst().orElse(null));
+		super(failures.size() + " messages of the batch failed", failures.values().stream().findFirst().orElse(null));
 		this.failures = Map.copyOf(failures);
 	}
 

@@ -81,8 +81,8 @@ public final class PgQueueAutoConfiguration {
 		Duration timeout = properties.lease().timeout();
 		Duration heartbeat = (properties.lease().heartbeat() != null) ? properties.lease().heartbeat()
 				: timeout.dividedBy(3);
-		QueueWorker worker = new QueueWorker(infrastructure.direct(), infrastructure.schema(), properties.instanceName(),
-				timeout, heartbeat);
+		QueueWorker worker = new QueueWorker(infrastructure.direct(), infrastructure.schema(),
+				properties.instanceName(), timeout, heartbeat);
 		return new QueueListenerRegistry(infrastructure.pooled(), infrastructure.schema(), worker,
 				infrastructure.wakeUps(), infrastructure.events(),
 				HandlerTransactionLimit.of(infrastructure.pooled(), pools.orderedStream().toList()));

@@ -31,9 +31,9 @@ import org.springframework.util.unit.DataSize;
  */
 @ConfigurationProperties("pgqueue")
 public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultValue("pgqueue") String schema,
-		@Nullable String datasource, @Nullable String instance, @DefaultValue Migration migration, @DefaultValue Template template,
-		@DefaultValue Listener listener, @DefaultValue Lease lease, @DefaultValue Retry retry,
-		@DefaultValue Direct direct, @DefaultValue Map<String, Settings> queues) {
+		@Nullable String datasource, @Nullable String instance, @DefaultValue Migration migration,
+		@DefaultValue Template template, @DefaultValue Listener listener, @DefaultValue Lease lease,
+		@DefaultValue Retry retry, @DefaultValue Direct direct, @DefaultValue Map<String, Settings> queues) {
 
 	String instanceName() {
 		return (this.instance != null) ? this.instance : ProcessName.current();
@@ -129,8 +129,8 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * @param timeout How long a delivery may take before its handler is interrupted and
 	 * it counts as failed.
 	 */
-	public record Settings(@Nullable Integer concurrency, @Nullable Integer batchSize,
-			@Nullable Duration pollInterval, @Nullable Duration timeout) {
+	public record Settings(@Nullable Integer concurrency, @Nullable Integer batchSize, @Nullable Duration pollInterval,
+			@Nullable Duration timeout) {
 	}
 
 }

@@ -15,6 +15,6 @@ import org.jspecify.annotations.Nullable;
  * @param payload payload as JSON
  * @param redelivered whether it came back from retry, where it has a lease of its own
  */
-public record ClaimedMessage(long lease, long id, int attempt, Instant enqueuedAt, @Nullable String headers, String payload,
-		boolean redelivered) {
+public record ClaimedMessage(long lease, long id, int attempt, Instant enqueuedAt, @Nullable String headers,
+		String payload, boolean redelivered) {
 }

@@ -17,8 +17,8 @@ public final class EngineFunctions {
 			"settle(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
 			"settle_alone(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
 			"retry(bigint,bigint[],bigint[],bigint[],integer[],text[],text[])",
-			"bury(bigint,bigint[],bigint[],integer[],text[],text[])", "register_worker(text)", "succeed(bigint)", "beat(bigint)",
-			"holders(bigint)", "declare_dead(bigint,timestamptz)", "recover(bigint,integer)",
+			"bury(bigint,bigint[],bigint[],integer[],text[],text[])", "register_worker(text)", "succeed(bigint)",
+			"beat(bigint)", "holders(bigint)", "declare_dead(bigint,timestamptz)", "recover(bigint,integer)",
 			"reconcile(bigint,bigint,bigint,bigint[])", "sign_off(bigint)", "dead_letters(text,integer)");
 
 	private EngineFunctions() {

@@ -73,9 +73,9 @@ public final class Leases {
 				return new Claim(messages, "m".equals(state), "b".equals(state), nextDue,
 						results.getObject(9, OffsetDateTime.class));
 			}
-			messages
-				.add(new ClaimedMessage(id, results.getInt(3), results.getObject(4, OffsetDateTime.class).toInstant(),
-						results.getString(5), results.getString(6), "r".equals(state)));
+			messages.add(new ClaimedMessage(results.getLong(2), id, results.getInt(4),
+					results.getObject(5, OffsetDateTime.class).toInstant(), results.getString(6), results.getString(7),
+					"r".equals(state)));
 		}
 		throw new IllegalStateException("A claim of worker " + request.worker() + " returned no last row");
 	}

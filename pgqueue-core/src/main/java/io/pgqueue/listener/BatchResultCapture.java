@@ -27,8 +27,9 @@ final class BatchResultCapture extends StaticMethodMatcherPointcut implements Me
 
 	static void install(Object bean, Method method) {
 		if (!(bean instanceof Advised advised) || advised.isFrozen()) {
-			throw new InvalidConfigurationException("the method is transactional and returns a BatchResult, but its bean"
-					+ " cannot be advised: use ackMode TRANSACTIONAL instead of @Transactional");
+			throw new InvalidConfigurationException(
+					"the method is transactional and returns a BatchResult, but its bean"
+							+ " cannot be advised: use ackMode TRANSACTIONAL instead of @Transactional");
 		}
 		BatchResultCapture capture = new BatchResultCapture(method);
 		advised.addAdvisor(new DefaultPointcutAdvisor(capture, capture));

@@ -6,8 +6,8 @@ import org.springframework.core.task.SimpleAsyncTaskExecutor;
 import org.springframework.scheduling.concurrent.ThreadPoolTaskExecutor;
 
 /**
- * The threads that run the handlers of one container: a pool of
- * threads that end when idle, or virtual threads.
+ * The threads that run the handlers of one container: a pool of threads that end when
+ * idle, or virtual threads.
  *
  * @param executor runs the tasks
  * @param end ends the threads
@@ -24,7 +24,8 @@ record HandlerThreads(Executor executor, Runnable end) implements Executor, Auto
 		ThreadPoolTaskExecutor pool = new ThreadPoolTaskExecutor();
 		pool.setThreadNamePrefix(prefix);
 		pool.setDaemon(true);
-		// No queue, and no limit of its own: the dispatcher starts no more than concurrency
+		// No queue, and no limit of its own: the dispatcher starts no more than
+		// concurrency
 		// allows, and some may take the place of others that were given up.
 		pool.setCorePoolSize(0);
 		pool.setQueueCapacity(0);

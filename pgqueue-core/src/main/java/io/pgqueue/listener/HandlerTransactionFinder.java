@@ -86,8 +86,8 @@ final class HandlerTransactionFinder {
 	private static @Nullable TransactionManager manager(BeanFactory beanFactory, TransactionAttribute attribute) {
 		String qualifier = attribute.getQualifier();
 		try {
-			return StringUtils.hasText(qualifier) ? BeanFactoryAnnotationUtils.qualifiedBeanOfType(beanFactory,
-					TransactionManager.class, qualifier)
+			return StringUtils.hasText(qualifier)
+					? BeanFactoryAnnotationUtils.qualifiedBeanOfType(beanFactory, TransactionManager.class, qualifier)
 					: beanFactory.getBeanProvider(TransactionManager.class).getIfUnique();
 		}
 		catch (BeansException ex) {

@@ -54,9 +54,9 @@ final class ManualAcknowledgement implements Acknowledgement {
 
 	private void requireOpen() {
 		if (this.handling.isDecided() || this.handling.isInTransaction()) {
-			throw new IllegalStateException("The delivery of message "
-					+ this.handling.deliveries().get(0).message().id()
-					+ " was settled before, or its time is over: nothing was changed");
+			throw new IllegalStateException(
+					"The delivery of message " + this.handling.deliveries().get(0).message().id()
+							+ " was settled before, or its time is over: nothing was changed");
 		}
 	}
 

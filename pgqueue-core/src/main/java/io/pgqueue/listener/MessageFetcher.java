@@ -63,8 +63,8 @@ final class MessageFetcher implements Runnable {
 
 	private volatile long lastPoll = System.nanoTime();
 
-	MessageFetcher(ContainerOptions options, boolean batch, boolean single, DeclaredQueue queue, Leases leases, QueueWorker worker,
-			Dispatcher dispatcher, WakeUp wakeUp) {
+	MessageFetcher(ContainerOptions options, boolean batch, boolean single, DeclaredQueue queue, Leases leases,
+			QueueWorker worker, Dispatcher dispatcher, WakeUp wakeUp) {
 		this.options = options;
 		this.batch = batch;
 		this.single = !batch && single;

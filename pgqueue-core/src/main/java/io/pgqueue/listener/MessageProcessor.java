@@ -79,7 +79,8 @@ final class MessageProcessor {
 			handle(decoded, messages, slot);
 			return;
 		}
-		// Handlers that wait in the pool for each other's connections would wait for ever.
+		// Handlers that wait in the pool for each other's connections would wait for
+		// ever.
 		while (!this.shared.transactions().tryAcquire(100, TimeUnit.MILLISECONDS)) {
 			if (this.draining) {
 				decoded.forEach(this::release);

@@ -72,8 +72,7 @@ final class OpenHandlings {
 			closeIfDecided(handling);
 		}
 		else if (first) {
-			logger.warn("Handler '{}' runs longer than {}: interrupting it", this.options.id(),
-					this.options.timeout());
+			logger.warn("Handler '{}' runs longer than {}: interrupting it", this.options.id(), this.options.timeout());
 		}
 		else if (overdue >= GRACE.toNanos() && handling.slot().abandon()) {
 			this.open.remove(handling);
@@ -84,7 +83,10 @@ final class OpenHandlings {
 	}
 
 	private static String position(Thread thread) {
-		return Stream.of(thread.getStackTrace()).limit(5).map(StackTraceElement::toString).collect(Collectors.joining(" < "));
+		return Stream.of(thread.getStackTrace())
+			.limit(5)
+			.map(StackTraceElement::toString)
+			.collect(Collectors.joining(" < "));
 	}
 
 	/**

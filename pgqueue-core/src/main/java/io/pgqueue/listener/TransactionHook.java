@@ -29,8 +29,7 @@ final class TransactionHook implements TransactionExecutionListener {
 	@Override
 	public void afterBegin(TransactionExecution transaction, @Nullable Throwable beginFailure) {
 		Handling handling = Handling.current();
-		if (beginFailure == null && handling != null && !handling.isInTransaction()
-				&& transaction.isNewTransaction()
+		if (beginFailure == null && handling != null && !handling.isInTransaction() && transaction.isNewTransaction()
 				&& handling.processor().transactions().isOfHandler(transaction.getTransactionName())) {
 			handling.processor().transactions().join(handling);
 		}

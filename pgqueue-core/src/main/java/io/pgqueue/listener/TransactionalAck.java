@@ -85,7 +85,8 @@ final class TransactionalAck implements TransactionSynchronization {
 				whole ? List.of() : log, redelivered);
 		if (!lost.isEmpty()) {
 			Set<Held> gone = new HashSet<>(lost);
-			throw lost(done.stream().filter((delivery) -> gone.contains(delivery.held())).findFirst().orElse(done.get(0)));
+			throw lost(
+					done.stream().filter((delivery) -> gone.contains(delivery.held())).findFirst().orElse(done.get(0)));
 		}
 	}
 

@@ -229,7 +229,8 @@ public final class QueueWorker {
 	private Incarnation register(Workers workers) {
 		Incarnation registered = new Incarnation(workers.register(this.instance));
 		this.reconciledTo = 0;
-		// Only once: two processes with one name by mistake must not declare each other dead
+		// Only once: two processes with one name by mistake must not declare each other
+		// dead
 		// for ever.
 		if (!this.succeeded) {
 			int predecessors = workers.succeed(registered.worker());

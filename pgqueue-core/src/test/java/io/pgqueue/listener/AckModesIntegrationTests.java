@@ -196,8 +196,8 @@ class AckModesIntegrationTests {
 	@Test
 	void acknowledgementArgumentAndModeGoTogether() {
 		assertThatExceptionOfType(InvalidConfigurationException.class)
-			.isThrownBy(() -> this.application.listen(TestApplication.options(this.queue).build(),
-					manualHandler(keep())))
+			.isThrownBy(
+					() -> this.application.listen(TestApplication.options(this.queue).build(), manualHandler(keep())))
 			.withMessageContaining("MANUAL");
 		assertThatExceptionOfType(InvalidConfigurationException.class)
 			.isThrownBy(() -> this.application.handle(options(AckMode.MANUAL, "1m").build(), (message) -> {
@@ -287,13 +287,11 @@ class AckModesIntegrationTests {
 	@Test
 	void aHandlerThatIgnoresTheInterruptIsGivenUpAndTheQueueGoesOn() {
 		CountDownLatch end = new CountDownLatch(1);
-		this.application.handle(options(AckMode.AUTO, "200ms").retryPolicy(TestApplication.ONCE).build(),
-				(message) -> {
-					if (message.payload().equals("0")) {
-						awaitUninterruptibly(end);
-					}
-				})
-			.start();
+		this.application.handle(options(AckMode.AUTO, "200ms").retryPolicy(TestApplication.ONCE).build(), (message) -> {
+			if (message.payload().equals("0")) {
+				awaitUninterruptibly(end);
+			}
+		}).start();
 		send(5);
 		Await.until("the others are done and it is dead", () -> this.application.events().completed(this.queue) == 4
 				&& this.application.events().deadLettered(this.queue) == 1);
@@ -327,8 +325,7 @@ class AckModesIntegrationTests {
 				small.queues().sendAll(one, payloads(20));
 			}
 			small.start();
-			Await.until("all are done",
-					() -> queues.stream().allMatch((one) -> small.events().completed(one) == 20));
+			Await.until("all are done", () -> queues.stream().allMatch((one) -> small.events().completed(one) == 20));
 			assertThat(small.events().failures()).isEmpty();
 		}
 	}

@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
+import io.pgqueue.AckMode;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.RetryPolicy;
 import org.junit.jupiter.api.Test;
@@ -20,7 +21,7 @@ class ContainerOptionsTests {
 	void theDefaultsAreThoseOfTheDocumentation() {
 		ContainerOptions options = ContainerOptions.builder("id", "queue").build();
 		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 1, 500, Duration.ofSeconds(1),
-				RetryPolicy.DEFAULT, true, false, Duration.ofSeconds(20)));
+				RetryPolicy.DEFAULT, true, false, Duration.ofSeconds(20), AckMode.AUTO, Duration.ofMinutes(5), null));
 	}
 
 	@Test
@@ -34,9 +35,11 @@ class ContainerOptionsTests {
 			.autoStartup(false)
 			.virtualThreads(true)
 			.shutdownTimeout(Duration.ofSeconds(6))
+			.ackMode(AckMode.ON_RECEIVE)
+			.timeout(Duration.ofSeconds(7))
 			.build();
 		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 3, 4, Duration.ofSeconds(5), policy, false,
-				true, Duration.ofSeconds(6)));
+				true, Duration.ofSeconds(6), AckMode.ON_RECEIVE, Duration.ofSeconds(7), null));
 	}
 
 	@ParameterizedTest(name = "{0}")
@@ -56,6 +59,7 @@ class ContainerOptionsTests {
 				refused("batch-size", "10001", (options) -> options.batchSize(10_001)),
 				refused("poll-interval", "PT0S", (options) -> options.pollInterval(Duration.ZERO)),
 				refused("poll-interval", "PT-1S", (options) -> options.pollInterval(Duration.ofSeconds(-1))),
+				refused("timeout", "PT0S", (options) -> options.timeout(Duration.ZERO)),
 				refused("shutdown-timeout", "PT-0.001S", (options) -> options.shutdownTimeout(Duration.ofMillis(-1))));
 	}
 

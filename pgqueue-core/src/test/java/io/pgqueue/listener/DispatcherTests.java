@@ -188,8 +188,7 @@ class DispatcherTests {
 		Settler settler = new Settler(leases, QueueEventListener.NONE, new WakeUps());
 		this.processor = new MessageProcessor(this.options, invoker,
 				new Collaborators(leases, null, settler, new WakeUps(), QueueEventListener.NONE, new Semaphore(1)));
-		this.dispatcher = new Dispatcher(CONCURRENCY, MOST_AHEAD, this.executor,
-				this.processor);
+		this.dispatcher = new Dispatcher(CONCURRENCY, MOST_AHEAD, this.executor, this.processor);
 	}
 
 	private void add(int count) throws InterruptedException {

@@ -48,10 +48,11 @@ public final class EffectsProcess {
 				// Crashes cost attempts, and here they come thick and fast.
 				.retryPolicy(new RetryPolicy(1_000, Duration.ofMillis(10), 1, Duration.ofMillis(10), 0))
 				.build();
-			application.handle(options,
-					(message) -> jdbc.sql("INSERT INTO effect (message, attempt, process) VALUES (?, ?, ?)")
-						.params(message.id(), message.attempt(), arguments[3])
-						.update())
+			application
+				.handle(options,
+						(message) -> jdbc.sql("INSERT INTO effect (message, attempt, process) VALUES (?, ?, ?)")
+							.params(message.id(), message.attempt(), arguments[3])
+							.update())
 				.start();
 			System.out.println("ready");
 			System.in.read();

@@ -20,6 +20,7 @@ import io.pgqueue.test.PrivateServer;
 import io.pgqueue.test.TestDatabase;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.CleanupMode;
 import org.junit.jupiter.api.io.TempDir;
 
 import org.springframework.dao.DataAccessException;
@@ -37,7 +38,7 @@ import static org.assertj.core.api.Assertions.assertThat;
  */
 class EffectsUnderFaultsIntegrationTests {
 
-	@TempDir
+	@TempDir(cleanup = CleanupMode.ON_SUCCESS)
 	private Path directory;
 
 	private final List<Consumer> consumers = new ArrayList<>();
@@ -73,11 +74,15 @@ class EffectsUnderFaultsIntegrationTests {
 					this.consumers.add(new Consumer(database, "consumer-" + i, mode));
 				}
 				AtomicInteger sent = new AtomicInteger();
-				Thread sending = new Thread(() -> send(sender, database, messages, sent), "sender");
+				Thread sending = new Thread(() -> send(sender, messages, sent), "sender");
 				sending.start();
 				inject(faults, server, database, messages, sent);
 				sending.join();
 				verify(database, mode);
+			}
+			catch (AssertionError ex) {
+				ex.addSuppressed(new AssertionError(state(database)));
+				throw ex;
 			}
 			finally {
 				this.consumers.forEach(Consumer::kill);
@@ -85,8 +90,8 @@ class EffectsUnderFaultsIntegrationTests {
 		}
 	}
 
-	private static void send(TestApplication sender, TestDatabase database, int messages, AtomicInteger sent) {
-		JdbcClient jdbc = database.jdbc();
+	private static void send(TestApplication sender, int messages, AtomicInteger sent) {
+		JdbcClient jdbc = JdbcClient.create(sender.pooled());
 		TransactionTemplate transactions = new TransactionTemplate(new JdbcTransactionManager(sender.pooled()));
 		while (sent.get() < messages) {
 			try {
@@ -99,7 +104,8 @@ class EffectsUnderFaultsIntegrationTests {
 				sent.addAndGet(5);
 			}
 			catch (DataAccessException | TransactionException ex) {
-				// A fault has met the sender: what became of that transaction is in the table.
+				// A fault has met the sender: what became of that transaction is in the
+				// table.
 				LockSupport.parkNanos(Duration.ofMillis(50).toNanos());
 			}
 		}
@@ -143,10 +149,30 @@ class EffectsUnderFaultsIntegrationTests {
 		}
 	}
 
+	private static String state(TestDatabase database) {
+		StringBuilder text = new StringBuilder();
+		for (String sql : List.of("SELECT * FROM pgqueue.worker JOIN pgqueue.heartbeat ON worker_id = id",
+				"SELECT worker_id, n, ids, claimed_at FROM pgqueue.lease",
+				"SELECT s.message, m.xid FROM sent s LEFT JOIN pgqueue.message m ON m.id = s.message"
+						+ " WHERE s.message NOT IN (SELECT message FROM effect)",
+				"SELECT * FROM pgqueue.dead_letter", "SELECT * FROM pgqueue.cursor ORDER BY seq DESC LIMIT 1",
+				"SELECT id, attempts, due_at, worker_id, n, error_message FROM pgqueue.retry",
+				"SELECT pid, state, wait_event, xact_start, query FROM pg_stat_activity WHERE datname = current_database()")) {
+			text.append(System.lineSeparator()).append(sql);
+			database.jdbc()
+				.sql(sql)
+				.query()
+				.listOfRows()
+				.forEach((row) -> text.append(System.lineSeparator()).append(row));
+		}
+		return text.toString();
+	}
+
 	private static void verify(TestDatabase database, AckMode mode) {
-		Await.until("nothing is left", Duration.ofMinutes(2), () -> number(database,
+		Await.until("nothing is left", Duration.ofMinutes(1), () -> number(database,
 				"SELECT count(*) FROM sent WHERE message NOT IN (SELECT message FROM effect)") == 0
-				&& number(database, "SELECT (SELECT count(*) FROM pgqueue.lease) + (SELECT count(*) FROM pgqueue.retry)") == 0);
+				&& number(database,
+						"SELECT (SELECT count(*) FROM pgqueue.lease) + (SELECT count(*) FROM pgqueue.retry)") == 0);
 		assertThat(number(database, "SELECT count(*) FROM effect WHERE message NOT IN (SELECT message FROM sent)"))
 			.as("invented")
 			.isZero();

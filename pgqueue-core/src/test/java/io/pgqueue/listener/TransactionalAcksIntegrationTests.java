@@ -76,13 +76,16 @@ class TransactionalAcksIntegrationTests {
 	void start() {
 		this.database.jdbc().sql("TRUNCATE effect").update();
 		this.context = new AnnotationConfigApplicationContext();
-		this.context.registerBean(DataSource.class, this.database::dataSource);
+		DataSource pool = this.database.pool((config) -> {
+		});
+		this.context.registerBean(DataSource.class, () -> pool);
 		this.context.register(Transactions.class, Work.class, Plain.class, New.class, Serializable.class, OnClass.class,
 				Jakarta.class, Again.class, Stubborn.class, ReadOnly.class, Future.class, Final.class, Batch.class,
 				ThrowingBatch.class);
 		this.context.refresh();
 		this.work = this.context.getBean(Work.class);
 		this.application = TestApplication.builder(this.database)
+			.pooled(pool)
 			.timeout(Duration.ofSeconds(2))
 			.beans(this.context.getBeanFactory())
 			.build();
@@ -100,7 +103,8 @@ class TransactionalAcksIntegrationTests {
 	void theAcknowledgementCommitsWithTheHandlersWork(Class<?> handler) {
 		listen(handler, AckMode.AUTO);
 		sendAndAwait(20);
-		assertThat(this.work.leasesAfterCommit).as("leases left when the transaction had committed").hasSize(20)
+		assertThat(this.work.leasesAfterCommit).as("leases left when the transaction had committed")
+			.hasSize(20)
 			.containsOnly(0);
 		assertThat(effects()).isEqualTo(20);
 		assertThat(leases()).isZero();
@@ -159,7 +163,9 @@ class TransactionalAcksIntegrationTests {
 	void aReadOnlyTransactionDoesNotAcknowledge() {
 		try (CapturedLog log = new CapturedLog()) {
 			listen(ReadOnly.class, AckMode.AUTO);
-			assertThat(log.lines(Level.WARN)).singleElement().asString().contains("ReadOnly.on", "read-only", "at least once");
+			assertThat(log.lines(Level.WARN)).singleElement()
+				.asString()
+				.contains("ReadOnly.on", "read-only", "at least once");
 		}
 		sendAndAwait(3);
 		assertThat(leases()).isZero();
@@ -516,7 +522,8 @@ class TransactionalAcksIntegrationTests {
 		public void on(List<QueueMessage<String>> messages) {
 			messages.forEach(this.work::insert);
 			if (this.work.failures.getAndDecrement() > 0) {
-				throw new BatchFailedException(Map.of(messages.get(4).id(), new IllegalStateException("not this time")));
+				throw new BatchFailedException(
+						Map.of(messages.get(4).id(), new IllegalStateException("not this time")));
 			}
 		}
 
