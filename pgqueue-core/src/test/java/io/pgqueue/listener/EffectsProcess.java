@@ -2,6 +2,8 @@ package io.pgqueue.listener;
 
 import java.io.IOException;
 import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
@@ -48,12 +50,13 @@ public final class EffectsProcess {
 				// Crashes cost attempts, and here they come thick and fast.
 				.retryPolicy(new RetryPolicy(1_000, Duration.ofMillis(10), 1, Duration.ofMillis(10), 0))
 				.build();
-			application
-				.handle(options,
-						(message) -> jdbc.sql("INSERT INTO effect (message, attempt, process) VALUES (?, ?, ?)")
-							.params(message.id(), message.attempt(), arguments[3])
-							.update())
-				.start();
+			application.handle(options, (message) -> {
+				jdbc.sql("INSERT INTO effect (message, attempt, process) VALUES (?, ?, ?)")
+					.params(message.id(), message.attempt(), arguments[3])
+					.update();
+				// Long enough for faults to find something in hand.
+				LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
+			}).start();
 			System.out.println("ready");
 			System.in.read();
 		}

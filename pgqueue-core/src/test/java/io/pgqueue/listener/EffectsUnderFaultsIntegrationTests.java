@@ -47,7 +47,7 @@ class EffectsUnderFaultsIntegrationTests {
 
 	@Test
 	void transactionalEffectsHappenExactlyOnce() throws Exception {
-		run(AckMode.TRANSACTIONAL, 1_500, new Faults(3, 1, 5, 1));
+		run(AckMode.TRANSACTIONAL, 1_500, new Faults(2, 1, 3, 1));
 	}
 
 	@Test
