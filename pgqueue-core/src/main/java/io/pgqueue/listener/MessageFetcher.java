@@ -63,11 +63,11 @@ final class MessageFetcher implements Runnable {
 
 	private volatile long lastPoll = System.nanoTime();
 
-	MessageFetcher(ContainerOptions options, boolean batch, boolean single, DeclaredQueue queue, Leases leases,
+	MessageFetcher(ContainerOptions options, MessageProcessor processor, DeclaredQueue queue, Leases leases,
 			QueueWorker worker, Dispatcher dispatcher, WakeUp wakeUp) {
 		this.options = options;
-		this.batch = batch;
-		this.single = !batch && single;
+		this.batch = processor.isBatch();
+		this.single = processor.settlesOneByOne();
 		this.queue = queue;
 		this.leases = leases;
 		this.worker = worker;

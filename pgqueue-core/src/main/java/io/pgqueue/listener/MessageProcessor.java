@@ -60,6 +60,21 @@ final class MessageProcessor {
 	}
 
 	/**
+	 * Tells whether a unit of work is a batch.
+	 */
+	boolean isBatch() {
+		return this.handler.isBatch();
+	}
+
+	/**
+	 * Tells whether each message is settled on its own: in a transaction of its own, or
+	 * whenever somebody decides to.
+	 */
+	boolean settlesOneByOne() {
+		return !isBatch() && (this.options.ackMode() != AckMode.AUTO || this.transactions.areExpected());
+	}
+
+	/**
 	 * Handles a unit of work.
 	 * @param deliveries the messages
 	 * @param slot the place among the concurrent handlers that it takes

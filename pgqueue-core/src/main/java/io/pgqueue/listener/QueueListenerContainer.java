@@ -172,8 +172,7 @@ public final class QueueListenerContainer implements Lifecycle {
 			this.processor = new MessageProcessor(options, handler, shared);
 			this.dispatcher = new Dispatcher(options.concurrency(), handler.isBatch() ? 1 : 2 * options.batchSize(),
 					this.executor, this.processor);
-			boolean single = options.ackMode() != AckMode.AUTO || this.processor.transactions().areExpected();
-			this.fetcher = new MessageFetcher(options, handler.isBatch(), single, QueueListenerContainer.this.queue,
+			this.fetcher = new MessageFetcher(options, this.processor, QueueListenerContainer.this.queue,
 					shared.leases(), shared.worker(), this.dispatcher, this.wakeUp);
 			shared.wakeUps().add(options.queue(), this.wakeUp);
 			this.fetcherThread = new Thread(this.fetcher, "pgqueue-" + options.id() + "-fetcher");

@@ -22,6 +22,17 @@ public final class EffectsProcess {
 
 	static final String QUEUE = "effects";
 
+	/**
+	 * Payload of a message that ends the process that handles it.
+	 */
+	static final String HALT = "halt";
+
+	/**
+	 * Deliveries before a message is a dead letter: many, because crashes cost attempts,
+	 * and in these tests they come thick and fast.
+	 */
+	static final int ATTEMPTS = 30;
+
 	static final Duration LEASE_TIMEOUT = Duration.ofSeconds(2);
 
 	private EffectsProcess() {
@@ -42,15 +53,18 @@ public final class EffectsProcess {
 					.instance(arguments[3])
 					.transactions(5)
 					.build()) {
+			Runtime.getRuntime().addShutdownHook(new Thread(application::close));
 			JdbcClient jdbc = JdbcClient.create(pool);
 			ContainerOptions options = TestApplication.options(QUEUE)
 				.concurrency(4)
 				.ackMode(mode)
 				.transactionManager((mode == AckMode.TRANSACTIONAL) ? new JdbcTransactionManager(pool) : null)
-				// Crashes cost attempts, and here they come thick and fast.
-				.retryPolicy(new RetryPolicy(1_000, Duration.ofMillis(10), 1, Duration.ofMillis(10), 0))
+				.retryPolicy(new RetryPolicy(ATTEMPTS, Duration.ofMillis(10), 1, Duration.ofMillis(10), 0))
 				.build();
 			application.handle(options, (message) -> {
+				if (message.payload().equals(HALT)) {
+					Runtime.getRuntime().halt(1);
+				}
 				jdbc.sql("INSERT INTO effect (message, attempt, process) VALUES (?, ?, ?)")
 					.params(message.id(), message.attempt(), arguments[3])
 					.update();

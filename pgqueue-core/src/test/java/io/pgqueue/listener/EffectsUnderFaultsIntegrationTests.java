@@ -41,7 +41,7 @@ class EffectsUnderFaultsIntegrationTests {
 	@TempDir(cleanup = CleanupMode.ON_SUCCESS)
 	private Path directory;
 
-	private final List<Consumer> consumers = new ArrayList<>();
+	private final List<ConsumerProcess> consumers = new ArrayList<>();
 
 	private final Random random = new Random(42);
 
@@ -71,7 +71,7 @@ class EffectsUnderFaultsIntegrationTests {
 			try (TestApplication sender = TestApplication.on(database)) {
 				sender.registry().declare(EffectsProcess.QUEUE);
 				for (int i = 0; i < 3; i++) {
-					this.consumers.add(new Consumer(database, "consumer-" + i, mode));
+					this.consumers.add(new ConsumerProcess(database, "consumer-" + i, mode, this.directory));
 				}
 				AtomicInteger sent = new AtomicInteger();
 				Thread sending = new Thread(() -> send(sender, messages, sent), "sender");
@@ -85,7 +85,7 @@ class EffectsUnderFaultsIntegrationTests {
 				throw ex;
 			}
 			finally {
-				this.consumers.forEach(Consumer::kill);
+				this.consumers.forEach(ConsumerProcess::kill);
 			}
 		}
 	}
@@ -207,57 +207,6 @@ class EffectsUnderFaultsIntegrationTests {
 	private interface Fault {
 
 		void inject() throws Exception;
-
-	}
-
-	/**
-	 * A consumer in a process of its own.
-	 */
-	private final class Consumer {
-
-		private final List<String> command;
-
-		private final Path output;
-
-		private Process process;
-
-		Consumer(TestDatabase database, String name, AckMode mode) throws IOException {
-			String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
-			this.command = List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx256m",
-					"-XX:TieredStopAtLevel=1", "-cp", classPath, EffectsProcess.class.getName(), database.jdbcUrl(),
-					database.username(), database.password(), name, mode.name());
-			this.output = EffectsUnderFaultsIntegrationTests.this.directory.resolve(name);
-			this.process = start();
-		}
-
-		private Process start() throws IOException {
-			return new ProcessBuilder(this.command).redirectErrorStream(true)
-				.redirectOutput(ProcessBuilder.Redirect.appendTo(new File(this.output.toString())))
-				.start();
-		}
-
-		void restart() throws IOException {
-			kill();
-			this.process = start();
-			long ready = Files.size(this.output);
-			Await.until("the consumer writes", Duration.ofSeconds(60),
-					() -> Files.size(this.output) > ready || !this.process.isAlive());
-		}
-
-		void pause() throws IOException, InterruptedException {
-			signal("STOP");
-			TimeUnit.NANOSECONDS.sleep(EffectsProcess.LEASE_TIMEOUT.multipliedBy(3).toNanos() / 2);
-			signal("CONT");
-		}
-
-		private void signal(String name) throws IOException, InterruptedException {
-			new ProcessBuilder("kill", "-" + name, String.valueOf(this.process.pid())).start().waitFor();
-		}
-
-		void kill() {
-			this.process.destroyForcibly();
-			this.process.onExit().join();
-		}
 
 	}
 

@@ -124,7 +124,7 @@ class TransactionalAcksWithJpaIntegrationTests {
 		}
 
 		@Transactional
-		public void on(QueueMessage<String> message) {
+		void on(QueueMessage<String> message) {
 			HandledOrder order = new HandledOrder();
 			order.id = message.id();
 			this.entities.persist(order);
