@@ -12,6 +12,7 @@ import javax.sql.DataSource;
 
 import org.jspecify.annotations.Nullable;
 
+import org.springframework.dao.CannotAcquireLockException;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.UncategorizedSQLException;
 import org.springframework.jdbc.datasource.ConnectionHolder;
@@ -33,6 +34,8 @@ public final class Database {
 	private static final String WRONG_ISOLATION = "PGQ01";
 
 	private static final String WORKER_GONE = "PGQ02";
+
+	private static final String LOCK_NOT_AVAILABLE = "55P03";
 
 	private static final Method TRANSACTION_ACTIVE = transactionActive();
 
@@ -208,6 +211,9 @@ public final class Database {
 	RuntimeException translate(String sql, SQLException ex) {
 		if (WORKER_GONE.equals(ex.getSQLState())) {
 			return new WorkerGoneException(ex);
+		}
+		if (LOCK_NOT_AVAILABLE.equals(ex.getSQLState())) {
+			return new CannotAcquireLockException("pgqueue: somebody else holds what is needed locked", ex);
 		}
 		DataAccessException translated = this.translator.translate("pgqueue", sql, ex);
 		return (translated != null) ? translated : new UncategorizedSQLException("pgqueue", sql, ex);

@@ -2,6 +2,7 @@ package io.pgqueue.engine;
 
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,6 +20,8 @@ public final class Workers implements AutoCloseable {
 
 	private static final int LEASES_PER_RECOVERY = 20;
 
+	private static final int LETTERS_PER_EXPIRY = 500;
+
 	private final DataSource direct;
 
 	private final Database database;
@@ -34,6 +37,8 @@ public final class Workers implements AutoCloseable {
 	private final String recover;
 
 	private final String reconcile;
+
+	private final String expire;
 
 	private final String signOff;
 
@@ -53,6 +58,7 @@ public final class Workers implements AutoCloseable {
 		this.declareDead = this.database.function("declare_dead(?, ?)");
 		this.recover = this.database.function("recover(?, ?)");
 		this.reconcile = this.database.function("reconcile(?, ?, ?, ?)");
+		this.expire = this.database.function("expire_dead_letters(?, ?, ?)");
 		this.signOff = this.database.function("sign_off(?)");
 	}
 
@@ -147,6 +153,25 @@ public final class Workers implements AutoCloseable {
 	}
 
 	/**
+	 * Deletes dead letters that are older than a retention, the oldest first, a bounded
+	 * number at a time.
+	 * @param from what the call before returned, or {@link OffsetDateTime#MIN}
+	 * @param retention how long they are kept
+	 * @return what was done; call again while there may be more
+	 */
+	public Expired expireDeadLetters(OffsetDateTime from, Duration retention) {
+		return call(this.expire, (statement) -> {
+			statement.setObject(1, from);
+			statement.setLong(2, retention.toMillis());
+			statement.setInt(3, LETTERS_PER_EXPIRY);
+		}, (results) -> {
+			results.next();
+			int deleted = results.getInt(1);
+			return new Expired(deleted, results.getObject(2, OffsetDateTime.class), deleted == LETTERS_PER_EXPIRY);
+		});
+	}
+
+	/**
 	 * Signs a worker off.
 	 * @param worker number of the worker
 	 */
@@ -196,6 +221,16 @@ public final class Workers implements AutoCloseable {
 	 * @param dead whether it was declared dead
 	 */
 	public record Holder(long worker, OffsetDateTime beatAt, boolean dead) {
+	}
+
+	/**
+	 * Dead letters that were deleted because of their age.
+	 *
+	 * @param deleted how many
+	 * @param from where to look for the next ones
+	 * @param more whether there may be more
+	 */
+	public record Expired(int deleted, OffsetDateTime from, boolean more) {
 	}
 
 }

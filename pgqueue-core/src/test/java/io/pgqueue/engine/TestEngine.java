@@ -243,11 +243,12 @@ final class TestEngine {
 	}
 
 	static Failure failure(long lease, long id, long delayMillis, boolean counted) {
-		return new Failure(new Held(lease, id), delayMillis, counted, "java.lang.IllegalStateException", "it failed");
+		return new Failure(new Held(lease, id), delayMillis, counted, "given up", "java.lang.IllegalStateException",
+				"it failed", null);
 	}
 
 	static Failure handBack(long lease, long id) {
-		return new Failure(new Held(lease, id), 0, false, null, null);
+		return new Failure(new Held(lease, id), 0, false, null, null, null, null);
 	}
 
 	/**

@@ -57,7 +57,7 @@ public final class TestApplication implements AutoCloseable {
 
 	private TestApplication(Builder builder) {
 		QueueWorker worker = new QueueWorker(builder.direct, TestDatabase.SCHEMA, "test", builder.timeout,
-				builder.heartbeat);
+				builder.heartbeat, builder.deadLetterRetention);
 		QueueEventListener events = (builder.events != null) ? builder.events : this.recorded;
 		this.registry = new QueueListenerRegistry(builder.pooled, TestDatabase.SCHEMA, worker, this.wakeUps, events);
 		this.queues = QueueTemplate.builder(builder.pooled).wakeUps(this.wakeUps).events(this.recorded).build();
@@ -184,6 +184,8 @@ public final class TestApplication implements AutoCloseable {
 
 		private QueueEventListener events;
 
+		private Duration deadLetterRetention;
+
 		Builder(DataSource pooled, DataSource direct) {
 			this.pooled = pooled;
 			this.direct = direct;
@@ -210,6 +212,11 @@ public final class TestApplication implements AutoCloseable {
 
 		public Builder events(QueueEventListener events) {
 			this.events = events;
+			return this;
+		}
+
+		public Builder deadLetterRetention(Duration retention) {
+			this.deadLetterRetention = retention;
 			return this;
 		}
 
