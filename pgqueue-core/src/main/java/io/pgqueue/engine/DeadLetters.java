@@ -159,7 +159,7 @@ public final class DeadLetters {
 		statement.setInt(1, subscription);
 		statement.setObject(2, deaths.stream().mapToLong(Death::id).toArray());
 		Array times = statement.getConnection()
-			.createArrayOf("timestamptz", deaths.stream().map((death) -> death.deadAt().toString()).toArray());
+			.createArrayOf("timestamptz", deaths.stream().map((death) -> death.deadAt().toString()).toArray(String[]::new));
 		statement.setArray(3, times);
 	}
 

@@ -48,7 +48,7 @@ final class DeadLetterExpiry {
 		if (retention == null) {
 			return null;
 		}
-		if (retention.toMillis() <= 0) {
+		if (retention.compareTo(Duration.ofMillis(1)) < 0) {
 			throw new InvalidConfigurationException("dead-letters.retention is " + retention
 					+ ", but must be at least a millisecond; leave it out to keep dead letters for ever");
 		}
