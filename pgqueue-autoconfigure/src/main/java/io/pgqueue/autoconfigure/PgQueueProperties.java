@@ -32,7 +32,8 @@ import org.springframework.util.unit.DataSize;
 public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultValue("pgqueue") String schema,
 		@Nullable String datasource, @DefaultValue Migration migration, @DefaultValue Template template,
 		@DefaultValue Listener listener, @DefaultValue Lease lease, @DefaultValue Retry retry,
-		@DefaultValue DeadLetters deadLetters, @DefaultValue Direct direct, @DefaultValue Map<String, Settings> queues) {
+		@DefaultValue DeadLetters deadLetters, @DefaultValue Direct direct,
+		@DefaultValue Map<String, Settings> queues) {
 
 	/**
 	 * Schema migration.

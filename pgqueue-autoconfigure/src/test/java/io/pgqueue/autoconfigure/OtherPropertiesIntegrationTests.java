@@ -190,9 +190,10 @@ class OtherPropertiesIntegrationTests {
 	}
 
 	private void insertDeadLetter(long id, String age) {
-		this.database.jdbc().sql("""
-				INSERT INTO pgqueue.dead_letter (subscription_id, id, queue_id, lane, size, attempts, redrives,
-					enqueued_at, dead_at, payload) VALUES (1, ?, 1, 0, 1, 5, 0, now(), now() - ?::interval, '1')""")
+		this.database.jdbc()
+			.sql("""
+					INSERT INTO pgqueue.dead_letter (subscription_id, id, queue_id, lane, size, attempts, redrives,
+						enqueued_at, dead_at, payload) VALUES (1, ?, 1, 0, 1, 5, 0, now(), now() - ?::interval, '1')""")
 			.params(id, age)
 			.update();
 	}

@@ -31,9 +31,9 @@ import org.jspecify.annotations.Nullable;
  * transaction of the caller. Every dead letter is redriven or discarded once, however
  * many callers try: a redriven message keeps its identity, has all its attempts again and
  * carries the {@link io.pgqueue.QueueHeaders headers} that say why it had died. Work by
- * filter is done oldest first in transactions of at most 500 messages. It
- * leaves alone what dies after it was begun, and when it is cut off, each message is
- * either a dead letter or was redriven.
+ * filter is done oldest first in transactions of at most 500 messages. It leaves alone
+ * what dies after it was begun, and when it is cut off, each message is either a dead
+ * letter or was redriven.
  */
 public final class QueueAdmin {
 

@@ -96,11 +96,13 @@ public final class DeadLetters {
 	 * @return the dead letter, or {@code null} if there is none
 	 */
 	public @Nullable Content read(int subscription, long id) {
-		return this.database.joined(this.read, (statement) -> {
+		List<Content> found = this.database.joined(this.read, (statement) -> {
 			statement.setInt(1, subscription);
 			statement.setLong(2, id);
-		}, (results) -> results.next() ? new Content(row(results), results.getString(11), results.getString(12),
-				results.getString(13)) : null);
+		}, (results) -> results.next() ? List
+			.of(new Content(row(results), results.getString(11), results.getString(12), results.getString(13)))
+				: List.of());
+		return found.isEmpty() ? null : found.get(0);
 	}
 
 	/**
@@ -159,7 +161,8 @@ public final class DeadLetters {
 		statement.setInt(1, subscription);
 		statement.setObject(2, deaths.stream().mapToLong(Death::id).toArray());
 		Array times = statement.getConnection()
-			.createArrayOf("timestamptz", deaths.stream().map((death) -> death.deadAt().toString()).toArray(String[]::new));
+			.createArrayOf("timestamptz",
+					deaths.stream().map((death) -> death.deadAt().toString()).toArray(String[]::new));
 		statement.setArray(3, times);
 	}
 

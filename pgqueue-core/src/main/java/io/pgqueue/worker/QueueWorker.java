@@ -16,7 +16,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * This process as the database sees it: registers, gives signs of life, recovers what
- * dead workers held, and deletes old dead letters. One thread and one connection, both for as long as it runs.
+ * dead workers held, and deletes old dead letters. One thread and one connection, both
+ * for as long as it runs.
  */
 public final class QueueWorker {
 

@@ -27,8 +27,8 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 /**
- * Filters, pages, single dead letters and work by filter, on dead letters that the test has
- * written itself.
+ * Filters, pages, single dead letters and work by filter, on dead letters that the test
+ * has written itself.
  */
 @PgQueueDatabase
 class DeadLettersIntegrationTests {
@@ -128,7 +128,8 @@ class DeadLettersIntegrationTests {
 		insert(this.queue, "default", "a.A", NOON);
 		long two = insert(this.queue, "default", "a.A", NOON.plusSeconds(1));
 		insert(this.queue, "default", "a.A", NOON.plusSeconds(2));
-		DeadLetterFilter filter = DeadLetterFilter.ofQueue(this.queue).withTime(NOON.plusSeconds(1), NOON.plusSeconds(2));
+		DeadLetterFilter filter = DeadLetterFilter.ofQueue(this.queue)
+			.withTime(NOON.plusSeconds(1), NOON.plusSeconds(2));
 		DeadLetterKey later = new DeadLetterKey(this.queue, "default", 1, NOON.plusSeconds(10));
 		assertThat(this.admin.deadLetters(filter, later, 10)).extracting(DeadLetter::id).containsExactly(two);
 		assertThat(this.admin.deadLetters(filter, this.admin.deadLetters(filter, null, 10).get(0).key(), 10)).isEmpty();
@@ -164,7 +165,8 @@ class DeadLettersIntegrationTests {
 	@Test
 	void moreThanOneBatchIsRedrivenInTheOrderOfDeathAndAtTheRate() {
 		insertMany(1_200);
-		assertThat(this.admin.redrive(DeadLetterFilter.ofQueue(this.queue).withErrorClass("a.Even"), 100)).isEqualTo(600);
+		assertThat(this.admin.redrive(DeadLetterFilter.ofQueue(this.queue).withErrorClass("a.Even"), 100))
+			.isEqualTo(600);
 		List<Double> seconds = this.database.jdbc()
 			.sql("SELECT extract(epoch FROM due_at - min(due_at) OVER ()) FROM pgqueue.retry "
 					+ "WHERE queue_id = (SELECT id FROM pgqueue.queue WHERE name = ?) ORDER BY id")
@@ -217,7 +219,8 @@ class DeadLettersIntegrationTests {
 	void aTransactionOfTheCallerTakesNothingBack() {
 		insert(this.queue, "default", "a.A", NOON);
 		insert(this.queue, "default", "a.B", NOON.plusSeconds(1));
-		TransactionTemplate transaction = new TransactionTemplate(new JdbcTransactionManager(this.database.dataSource()));
+		TransactionTemplate transaction = new TransactionTemplate(
+				new JdbcTransactionManager(this.database.dataSource()));
 		transaction.executeWithoutResult((status) -> {
 			assertThat(this.admin.redrive(DeadLetterFilter.ofQueue(this.queue).withErrorClass("a.A"))).isOne();
 			assertThat(this.admin.discard(DeadLetterFilter.ofQueue(this.queue))).isOne();

@@ -78,9 +78,10 @@ class RedriveCrashIntegrationTests {
 	}
 
 	private static void assertEachIsInOnePlace(TestDatabase database) {
-		assertThat(database.jdbc().sql("""
-				SELECT count(*) = ? AND count(DISTINCT id) = ? FROM (
-					SELECT id FROM pgqueue.retry UNION ALL SELECT id FROM pgqueue.dead_letter) everywhere""")
+		assertThat(database.jdbc()
+			.sql("""
+					SELECT count(*) = ? AND count(DISTINCT id) = ? FROM (
+						SELECT id FROM pgqueue.retry UNION ALL SELECT id FROM pgqueue.dead_letter) everywhere""")
 			.params(LETTERS, LETTERS)
 			.query(Boolean.class)
 			.single()).isTrue();

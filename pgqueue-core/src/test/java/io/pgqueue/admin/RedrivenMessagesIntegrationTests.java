@@ -155,9 +155,10 @@ class RedrivenMessagesIntegrationTests {
 		long id = this.application.queues().send(this.queue, "x").id();
 		DeadLetter first = awaitDeadLetter();
 		this.admin.redrive(first.key());
-		Await.until("it died again", () -> this.admin.deadLetters(this.queue, 1)
-			.stream()
-			.anyMatch((letter) -> letter.deadAt().isAfter(first.deadAt())));
+		Await.until("it died again",
+				() -> this.admin.deadLetters(this.queue, 1)
+					.stream()
+					.anyMatch((letter) -> letter.deadAt().isAfter(first.deadAt())));
 		assertThat(this.admin.deadLetters(this.queue, 10)).singleElement().satisfies((letter) -> {
 			assertThat(letter.id()).isEqualTo(id);
 			assertThat(letter.redrives()).isOne();

@@ -1,9 +1,7 @@
 package io.pgqueue.engine;
 
-import java.time.Instant;
 import java.util.List;
 
-import io.pgqueue.engine.DeadLetters.Death;
 import io.pgqueue.engine.Leases.Failure;
 import io.pgqueue.engine.Leases.Held;
 import io.pgqueue.test.PgQueueDatabase;
@@ -104,15 +102,14 @@ class BuryIntegrationTests {
 		for (long id : ids) {
 			bury(id, true, "a.B", "why");
 		}
-		assertThat(list(2)).extracting((row) -> row.death().id()).containsExactly(ids[2], ids[1]);
+		assertThat(this.engine.deadLetters(2)).extracting((row) -> row.death().id()).containsExactly(ids[2], ids[1]);
 	}
 
 	@Test
 	void aNewErrorWithoutAMessageDoesNotGetTheMessageOfTheOneBefore() {
 		long id = this.engine.send();
 		this.engine.claim(1);
-		this.engine.leases.retry(this.engine.worker,
-				List.of(TestEngine.failure(this.engine.lastLease(), id, 0, true)));
+		this.engine.leases.retry(this.engine.worker, List.of(TestEngine.failure(this.engine.lastLease(), id, 0, true)));
 		this.engine.claim(1);
 		bury(id, true, "a.Silent", null);
 		assertThat(list()).singleElement().satisfies((row) -> {
@@ -122,18 +119,12 @@ class BuryIntegrationTests {
 	}
 
 	private List<Held> bury(long id, boolean counted, String errorClass, String errorMessage) {
-		return this.engine.leases.bury(this.engine.worker,
-				List.of(new Failure(new Held(this.engine.lastLease(), id), 0, counted, "given up", errorClass,
-						errorMessage, "at a.B")));
+		return this.engine.leases.bury(this.engine.worker, List.of(new Failure(new Held(this.engine.lastLease(), id), 0,
+				counted, "given up", errorClass, errorMessage, "at a.B")));
 	}
 
 	private List<DeadLetters.Row> list() {
-		return list(10);
-	}
-
-	private List<DeadLetters.Row> list(int limit) {
-		return this.deadLetters.list(new int[] { this.engine.queue.subscriptionId() }, null, Instant.MIN,
-				new Death(Instant.MAX, 0), limit);
+		return this.engine.deadLetters(10);
 	}
 
 }

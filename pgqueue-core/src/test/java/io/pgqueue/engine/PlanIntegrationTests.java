@@ -154,13 +154,14 @@ class PlanIntegrationTests {
 		List<String> plans = new ArrayList<>();
 		int subscription = this.engine.queue.subscriptionId();
 		for (String errorClass : List.of("NULL", "''")) {
-			plans.addAll(explain("dead_letters(ARRAY[" + subscription + "], " + errorClass
-					+ ", '-infinity', 'infinity', 0, 10)"));
+			plans.addAll(explain(
+					"dead_letters(ARRAY[" + subscription + "], " + errorClass + ", '-infinity', 'infinity', 0, 10)"));
 			plans.addAll(explain("dead_letter_batch(" + subscription + ", " + errorClass
 					+ ", '-infinity', 0, 'infinity', 500, 1000000)"));
 		}
 		plans.addAll(explain("dead_letter(" + subscription + ", " + one + ")"));
-		plans.addAll(explain("redrive(" + subscription + ", ARRAY[" + one + "], ARRAY[" + deadAt(one) + "], ARRAY[0])"));
+		plans
+			.addAll(explain("redrive(" + subscription + ", ARRAY[" + one + "], ARRAY[" + deadAt(one) + "], ARRAY[0])"));
 		plans.addAll(explain("discard(" + subscription + ", ARRAY[" + other + "], ARRAY[" + deadAt(other) + "])"));
 		plans.addAll(explain("expire_dead_letters('-infinity', 1, 100)"));
 		assertThat(plans).anyMatch((plan) -> plan.contains("dead_letter_recent"))

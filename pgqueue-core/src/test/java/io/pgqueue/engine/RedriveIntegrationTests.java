@@ -36,8 +36,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 /**
- * Dead letters that are put back or deleted: each of them once, whoever tries, and none is
- * lost.
+ * Dead letters that are put back or deleted: each of them once, whoever tries, and none
+ * is lost.
  */
 @PgQueueDatabase
 class RedriveIntegrationTests {
@@ -205,7 +205,8 @@ class RedriveIntegrationTests {
 
 	@Test
 	void nobodyWaitsForALockForEver() {
-		Letters letters = new Letters(TestEngine.changed(this.database, "redrive", TestEngine.replacing("10s", "50ms")));
+		Letters letters = new Letters(
+				TestEngine.changed(this.database, "redrive", TestEngine.replacing("10s", "50ms")));
 		TestEngine.replace(this.database, letters.engine.schema, "discard", TestEngine.replacing("10s", "50ms"));
 		Death death = letters.bury(1).get(0);
 		try (Session session = Session.begin(this.database)) {
@@ -238,10 +239,9 @@ class RedriveIntegrationTests {
 		letters.bury(3);
 		try (Session session = Session.begin(this.database)) {
 			session.execute("SELECT * FROM pgqueue.expire_dead_letters('-infinity', 3600000, 500)");
-			assertThat(session.jdbc()
-				.sql("SELECT pg_current_xact_id_if_assigned() IS NULL")
-				.query(Boolean.class)
-				.single()).isTrue();
+			assertThat(
+					session.jdbc().sql("SELECT pg_current_xact_id_if_assigned() IS NULL").query(Boolean.class).single())
+				.isTrue();
 		}
 		assertThat(letters.deaths()).hasSize(3);
 	}
@@ -328,8 +328,7 @@ class RedriveIntegrationTests {
 		}
 
 		List<Death> deaths() {
-			return this.dead
-				.list(new int[] { subscription() }, null, Instant.MIN, new Death(Instant.MAX, 0), 10_000)
+			return this.engine.deadLetters(10_000)
 				.stream()
 				.map(DeadLetters.Row::death)
 				.sorted(Comparator.comparing(Death::deadAt).thenComparing(Death::id))
