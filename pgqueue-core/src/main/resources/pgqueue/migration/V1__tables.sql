@@ -152,7 +152,6 @@ CREATE TABLE ${schema}.dead_letter (
     payload          json NOT NULL,
     PRIMARY KEY (subscription_id, id)
 );
--- The first two for people who look and redrive, with an error class and without; the last for the retention.
+-- With an error class and without. None on the time alone: the planner would take it and read the other subscriptions.
 CREATE INDEX dead_letter_recent ON ${schema}.dead_letter (subscription_id, dead_at, id);
 CREATE INDEX dead_letter_error ON ${schema}.dead_letter (subscription_id, error_class, dead_at, id);
-CREATE INDEX dead_letter_age ON ${schema}.dead_letter (dead_at);

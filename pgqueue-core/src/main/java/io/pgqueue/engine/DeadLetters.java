@@ -99,8 +99,9 @@ public final class DeadLetters {
 		List<Content> found = this.database.joined(this.read, (statement) -> {
 			statement.setInt(1, subscription);
 			statement.setLong(2, id);
-		}, (results) -> results.next() ? List
-			.of(new Content(row(results), results.getString(11), results.getString(12), results.getString(13)))
+		}, (results) -> results.next()
+				? List
+					.of(new Content(row(results), results.getString(11), results.getString(12), results.getString(13)))
 				: List.of());
 		return found.isEmpty() ? null : found.get(0);
 	}

@@ -22,7 +22,7 @@ public final class EngineFunctions {
 			"dead_letters(integer[],text,timestamptz,timestamptz,bigint,integer)", "dead_letter(integer,bigint)",
 			"dead_letter_batch(integer,text,timestamptz,bigint,timestamptz,integer,bigint)",
 			"redrive(integer,bigint[],timestamptz[],bigint[])", "discard(integer,bigint[],timestamptz[])",
-			"expire_dead_letters(timestamptz,bigint,integer)");
+			"expire_dead_letters(integer,timestamptz,bigint,integer)");
 
 	private EngineFunctions() {
 	}

@@ -58,7 +58,7 @@ public final class Workers implements AutoCloseable {
 		this.declareDead = this.database.function("declare_dead(?, ?)");
 		this.recover = this.database.function("recover(?, ?)");
 		this.reconcile = this.database.function("reconcile(?, ?, ?, ?)");
-		this.expire = this.database.function("expire_dead_letters(?, ?, ?)");
+		this.expire = this.database.function("expire_dead_letters(?, ?, ?, ?)");
 		this.signOff = this.database.function("sign_off(?)");
 	}
 
@@ -153,21 +153,23 @@ public final class Workers implements AutoCloseable {
 	}
 
 	/**
-	 * Deletes dead letters that are older than a retention, the oldest first, a bounded
-	 * number at a time.
-	 * @param from what the call before returned, or {@link OffsetDateTime#MIN}
+	 * Deletes dead letters that are older than a retention, a bounded number at a time.
+	 * @param last what the call before returned, {@code null} to begin
 	 * @param retention how long they are kept
-	 * @return what was done; call again while there may be more
+	 * @return what was done; call again if there may be more
 	 */
-	public Expired expireDeadLetters(OffsetDateTime from, Duration retention) {
+	public Expired expireDeadLetters(@Nullable Expired last, Duration retention) {
 		return call(this.expire, (statement) -> {
-			statement.setObject(1, from);
-			statement.setLong(2, retention.toMillis());
-			statement.setInt(3, LETTERS_PER_EXPIRY);
+			statement.setInt(1, (last != null) ? last.subscription() : 0);
+			statement.setObject(2, (last != null) ? last.from() : OffsetDateTime.MIN);
+			statement.setLong(3, retention.toMillis());
+			statement.setInt(4, LETTERS_PER_EXPIRY);
 		}, (results) -> {
 			results.next();
 			int deleted = results.getInt(1);
-			return new Expired(deleted, results.getObject(2, OffsetDateTime.class), deleted == LETTERS_PER_EXPIRY);
+			boolean more = deleted == LETTERS_PER_EXPIRY;
+			return new Expired(deleted, more, results.getInt(2),
+					more ? results.getObject(3, OffsetDateTime.class) : OffsetDateTime.MIN);
 		});
 	}
 
@@ -227,10 +229,11 @@ public final class Workers implements AutoCloseable {
 	 * Dead letters that were deleted because of their age.
 	 *
 	 * @param deleted how many
-	 * @param from where to look for the next ones
 	 * @param more whether there may be more
+	 * @param subscription number of the subscription to go on with
+	 * @param from when the next ones of it died at the earliest
 	 */
-	public record Expired(int deleted, OffsetDateTime from, boolean more) {
+	public record Expired(int deleted, boolean more, int subscription, OffsetDateTime from) {
 	}
 
 }

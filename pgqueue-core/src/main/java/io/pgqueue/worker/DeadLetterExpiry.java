@@ -1,7 +1,6 @@
 package io.pgqueue.worker;
 
 import java.time.Duration;
-import java.time.OffsetDateTime;
 
 import io.pgqueue.Durations;
 import io.pgqueue.InvalidConfigurationException;
@@ -27,7 +26,7 @@ final class DeadLetterExpiry {
 
 	private final long budgetNanos;
 
-	private OffsetDateTime from = OffsetDateTime.MIN;
+	private @Nullable Expired last;
 
 	private long next = System.nanoTime();
 
@@ -64,24 +63,21 @@ final class DeadLetterExpiry {
 			return;
 		}
 		int total = 0;
-		boolean more = false;
 		try {
 			do {
-				Expired expired = workers.expireDeadLetters(this.from, this.retention);
-				this.from = expired.from();
+				Expired expired = workers.expireDeadLetters(this.last, this.retention);
+				this.last = expired.more() ? expired : null;
 				total += expired.deleted();
-				more = expired.more();
 			}
-			while (more && System.nanoTime() - started < this.budgetNanos);
+			while (this.last != null && System.nanoTime() - started < this.budgetNanos);
 		}
 		catch (RuntimeException ex) {
 			// Not a reason to give no sign of life.
 			logger.warn("Dead letters older than {} cannot be deleted, trying again later: {}", this.retention,
 					ex.toString());
-			more = false;
+			this.last = null;
 		}
-		if (!more) {
-			this.from = OffsetDateTime.MIN;
+		if (this.last == null) {
 			this.next = System.nanoTime() + this.pauseNanos;
 		}
 		if (total > 0) {

@@ -238,7 +238,7 @@ class RedriveIntegrationTests {
 		Letters letters = letters();
 		letters.bury(3);
 		try (Session session = Session.begin(this.database)) {
-			session.execute("SELECT * FROM pgqueue.expire_dead_letters('-infinity', 3600000, 500)");
+			session.execute("SELECT * FROM pgqueue.expire_dead_letters(0, '-infinity', 3600000, 500)");
 			assertThat(
 					session.jdbc().sql("SELECT pg_current_xact_id_if_assigned() IS NULL").query(Boolean.class).single())
 				.isTrue();

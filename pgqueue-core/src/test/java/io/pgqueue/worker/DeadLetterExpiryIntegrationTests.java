@@ -6,6 +6,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 import io.pgqueue.InvalidConfigurationException;
+import io.pgqueue.Queue;
+import io.pgqueue.admin.QueueAdmin;
 import io.pgqueue.test.Await;
 import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.Session;
@@ -35,6 +37,8 @@ class DeadLetterExpiryIntegrationTests {
 	@BeforeAll
 	static void migrate(TestDatabase database) {
 		database.migrate();
+		QueueAdmin admin = new QueueAdmin(database.dataSource(), TestDatabase.SCHEMA);
+		List.of("a", "b", "c").forEach((name) -> admin.declare(new Queue(name)));
 	}
 
 	@BeforeEach
@@ -130,7 +134,7 @@ class DeadLetterExpiryIntegrationTests {
 
 	private void rename(String from, String to) {
 		this.database.jdbc()
-			.sql("ALTER FUNCTION pgqueue." + from + "(timestamptz, bigint, integer) RENAME TO " + to)
+			.sql("ALTER FUNCTION pgqueue." + from + "(integer, timestamptz, bigint, integer) RENAME TO " + to)
 			.update();
 	}
 
@@ -153,11 +157,14 @@ class DeadLetterExpiryIntegrationTests {
 	}
 
 	private void insert(int first, int count, String age) {
-		this.database.jdbc().sql("""
-				INSERT INTO pgqueue.dead_letter (subscription_id, id, queue_id, lane, size, attempts, redrives,
-					enqueued_at, dead_at, payload)
-				SELECT 1, n, 1, 0, 1, 5, 0, now(), now() - ?::interval + n * interval '1 ms', '1'
-				FROM generate_series(?, ?) AS n""").params(age, first, first + count - 1).update();
+		this.database.jdbc()
+			.sql("""
+					INSERT INTO pgqueue.dead_letter (subscription_id, id, queue_id, lane, size, attempts, redrives,
+						enqueued_at, dead_at, payload)
+					SELECT s.id, n, s.queue_id, 0, 1, 5, 0, now(), now() - ?::interval + n * interval '1 ms', '1'
+					FROM generate_series(?, ?) AS n JOIN pgqueue.subscription s ON s.id = 1 + n % 3""")
+			.params(age, first, first + count - 1)
+			.update();
 	}
 
 }
