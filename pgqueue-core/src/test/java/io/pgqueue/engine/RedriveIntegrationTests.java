@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -172,6 +173,32 @@ class RedriveIntegrationTests {
 		int result = atATime(calls);
 		assertThat(letters.engine.drain(500)).hasSize(result % 1_000).doesNotHaveDuplicates();
 		assertThat(letters.deaths()).hasSize(400 - result % 1_000 - result / 1_000);
+	}
+
+	@Test
+	void deadLettersAreLockedInTheOrderOfTheirIdentitiesSoThatNobodyWaitsInACircle() {
+		for (String call : List.of("discard(?, ARRAY[?, ?], ARRAY[?, ?]::timestamptz[])",
+				"redrive(?, ARRAY[?, ?], ARRAY[?, ?]::timestamptz[], ARRAY[0, 0])")) {
+			Letters letters = letters();
+			List<Death> deaths = letters.bury(2);
+			Death low = deaths.get(0);
+			Death high = deaths.get(1);
+			String lock = "SELECT 1 FROM pgqueue.dead_letter WHERE id = ? FOR UPDATE NOWAIT";
+			try (Session holder = Session.begin(this.database);
+					Session waiter = new Session(this.database.directDataSource())) {
+				holder.jdbc().sql(lock).param(low.id()).query().singleRow();
+				CompletableFuture<Integer> moved = waiter.blocked(this.database,
+						() -> waiter.jdbc()
+							.sql("SELECT pgqueue." + call)
+							.params(letters.subscription(), high.id(), low.id(), high.deadAt().toString(),
+									low.deadAt().toString())
+							.query(Integer.class)
+							.single());
+				assertThat(this.database.jdbc().sql(lock).param(high.id()).query().listOfRows()).hasSize(1);
+				holder.rollback();
+				assertThat(moved.join()).isEqualTo(2);
+			}
+		}
 	}
 
 	@Test
