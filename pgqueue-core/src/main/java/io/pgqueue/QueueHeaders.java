@@ -39,6 +39,29 @@ public final class QueueHeaders {
 	public static final String ENQUEUED_AT = PREFIX + "enqueued_at";
 
 	/**
+	 * How often the message was redriven from the dead letters, an {@link Integer}.
+	 * Absent, like the three that follow, unless it was.
+	 */
+	public static final String REDRIVES = PREFIX + "redrives";
+
+	/**
+	 * When the message last became a dead letter by the clock of the database, a
+	 * {@link String} that {@link java.time.Instant#parse(CharSequence)} reads.
+	 */
+	public static final String DEAD_AT = PREFIX + "dead_at";
+
+	/**
+	 * Why the message last became a dead letter, a {@link String}.
+	 */
+	public static final String DEAD_REASON = PREFIX + "dead_reason";
+
+	/**
+	 * Class of what its handler threw when the message last became a dead letter, a
+	 * {@link String}. Absent also if nothing was thrown.
+	 */
+	public static final String DEAD_ERROR_CLASS = PREFIX + "dead_error_class";
+
+	/**
 	 * Media type of the payload, a {@link String}. Absent for JSON,
 	 * {@code application/octet-stream} for {@code byte[]}.
 	 */

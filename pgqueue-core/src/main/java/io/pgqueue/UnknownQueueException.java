@@ -3,8 +3,8 @@ package io.pgqueue;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Thrown when a queue is named that was never declared. The message names the nearest
- * match.
+ * Thrown when a queue is named that was never declared, or a subscription that the queue
+ * does not have. The message names the nearest match.
  */
 public class UnknownQueueException extends PgQueueException {
 

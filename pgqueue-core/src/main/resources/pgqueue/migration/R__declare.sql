@@ -82,3 +82,17 @@ BEGIN
     RETURN QUERY SELECT q.name FROM ${schema}.queue q ORDER BY q.name;
 END
 $$;
+
+-- The subscriptions of a queue, or of all queues, and the time.
+CREATE OR REPLACE FUNCTION ${schema}.subscriptions(p_queue text)
+RETURNS TABLE (id integer, queue text, subscription text, as_of timestamptz)
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT s.id, q.name, s.name, clock_timestamp()
+    FROM ${schema}.queue q JOIN ${schema}.subscription s ON s.queue_id = q.id
+    WHERE p_queue IS NULL OR q.name = p_queue
+    ORDER BY q.name, s.name;
+END
+$$;

@@ -21,7 +21,7 @@ BEGIN
         UPDATE ${schema}.retry r
         SET worker_id = NULL, n = NULL, attempts = r.attempts + g.charge, due_at = g.due_at,
             error_class = coalesce(g.error_class, r.error_class),
-            error_message = coalesce(g.error_message, r.error_message)
+            error_message = CASE WHEN g.error_class IS NULL THEN r.error_message ELSE g.error_message END
         FROM given g
         WHERE r.worker_id = p_worker AND r.n = g.n AND r.id = g.id
         RETURNING g.n, g.id

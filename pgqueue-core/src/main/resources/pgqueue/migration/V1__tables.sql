@@ -111,7 +111,7 @@ CREATE TABLE ${schema}.lease (
 ALTER TABLE ${schema}.lease ALTER COLUMN ids SET STORAGE EXTERNAL;
 
 -- Messages that a subscription took out of line. A row stays while it is leased ((worker_id, n) is set) and is deleted on
--- success; attempts counts the deliveries already spent.
+-- success; attempts counts the deliveries already spent, redrives how often the message came back from the dead letters.
 CREATE TABLE ${schema}.retry (
     subscription_id  integer NOT NULL,
     id               bigint NOT NULL,
@@ -119,6 +119,7 @@ CREATE TABLE ${schema}.retry (
     lane             smallint NOT NULL,
     size             integer NOT NULL,
     attempts         integer NOT NULL,
+    redrives         integer NOT NULL DEFAULT 0,
     due_at           timestamptz NOT NULL,
     worker_id        bigint,
     n                bigint,
@@ -133,17 +134,27 @@ CREATE TABLE ${schema}.retry (
 CREATE INDEX retry_due ON ${schema}.retry (subscription_id, due_at) WHERE worker_id IS NULL;
 CREATE INDEX retry_held ON ${schema}.retry (worker_id, n) WHERE worker_id IS NOT NULL;
 
+-- Messages that were given up, until somebody redrives or discards them. (id, dead_at) names one death of a message.
 CREATE TABLE ${schema}.dead_letter (
     subscription_id  integer NOT NULL,
     id               bigint NOT NULL,
     queue_id         integer NOT NULL,
+    lane             smallint NOT NULL,
+    size             integer NOT NULL,
     attempts         integer NOT NULL,
+    redrives         integer NOT NULL,
     enqueued_at      timestamptz NOT NULL,
     dead_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reason           text,
     error_class      text,
     error_message    text,
+    error_stack      text,
+    -- Name of the process that gave the message up.
+    worker           text,
     headers          json,
     payload          json NOT NULL,
     PRIMARY KEY (subscription_id, id)
 );
-CREATE INDEX dead_letter_recent ON ${schema}.dead_letter (queue_id, dead_at);
+-- With an error class and without. None on the time alone: the planner would take it and read the other subscriptions.
+CREATE INDEX dead_letter_recent ON ${schema}.dead_letter (subscription_id, dead_at, id);
+CREATE INDEX dead_letter_error ON ${schema}.dead_letter (subscription_id, error_class, dead_at, id);

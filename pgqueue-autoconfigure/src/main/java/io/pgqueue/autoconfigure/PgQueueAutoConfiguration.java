@@ -82,7 +82,7 @@ public final class PgQueueAutoConfiguration {
 		Duration heartbeat = (properties.lease().heartbeat() != null) ? properties.lease().heartbeat()
 				: timeout.dividedBy(3);
 		QueueWorker worker = new QueueWorker(infrastructure.direct(), infrastructure.schema(),
-				properties.instanceName(), timeout, heartbeat);
+				properties.instanceName(), timeout, heartbeat, properties.deadLetters().retention());
 		return new QueueListenerRegistry(infrastructure.pooled(), infrastructure.schema(), worker,
 				infrastructure.wakeUps(), infrastructure.events(),
 				HandlerTransactionLimit.of(infrastructure.pooled(), pools.orderedStream().toList()));

@@ -25,6 +25,7 @@ import org.springframework.util.unit.DataSize;
  * @param listener Receiving.
  * @param lease Messages in the hands of a process.
  * @param retry What happens when a handler fails.
+ * @param deadLetters Messages that were given up.
  * @param direct Connections outside the pool.
  * @param queues Queues to declare, with settings of their own. The name of a queue with
  * dots needs brackets, as in "[orders.eu]".
@@ -33,7 +34,8 @@ import org.springframework.util.unit.DataSize;
 public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultValue("pgqueue") String schema,
 		@Nullable String datasource, @Nullable String instance, @DefaultValue Migration migration,
 		@DefaultValue Template template, @DefaultValue Listener listener, @DefaultValue Lease lease,
-		@DefaultValue Retry retry, @DefaultValue Direct direct, @DefaultValue Map<String, Settings> queues) {
+		@DefaultValue Retry retry, @DefaultValue DeadLetters deadLetters, @DefaultValue Direct direct,
+		@DefaultValue Map<String, Settings> queues) {
 
 	String instanceName() {
 		return (this.instance != null) ? this.instance : ProcessName.current();
@@ -100,6 +102,14 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	public record Retry(@DefaultValue("5") int maxAttempts, @DefaultValue("1s") Duration initial,
 			@DefaultValue("2") double multiplier, @DefaultValue("5m") Duration max,
 			@DefaultValue("0.2") double jitter) {
+	}
+
+	/**
+	 * Messages that were given up.
+	 *
+	 * @param retention How long dead letters are kept; for ever by default.
+	 */
+	public record DeadLetters(@Nullable Duration retention) {
 	}
 
 	/**

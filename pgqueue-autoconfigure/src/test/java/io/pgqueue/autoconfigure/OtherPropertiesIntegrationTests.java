@@ -1,6 +1,7 @@
 package io.pgqueue.autoconfigure;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 
 import io.pgqueue.InvalidConfigurationException;
@@ -127,6 +128,26 @@ class OtherPropertiesIntegrationTests {
 	}
 
 	@Test
+	void deadLettersAreKeptForAsLongAsConfigured() {
+		this.application.run((context) -> assertThat(context).hasNotFailed());
+		insertDeadLetter(1, "40 min");
+		insertDeadLetter(2, "20 min");
+		this.application.withUserConfiguration(Inbox.class).run((context) -> {
+			context.getBean(QueueOperations.class).send("inbox", "hello");
+			Await.until("the listener works", () -> context.getBean(Inbox.class).received().contains("hello"));
+			assertThat(deadLetters()).containsExactly(1L, 2L);
+		});
+		this.application.withUserConfiguration(Inbox.class)
+			.withPropertyValues("pgqueue.dead-letters.retention=30m")
+			.run((context) -> Await.until("the older one is gone", () -> deadLetters().equals(List.of(2L))));
+	}
+
+	@Test
+	void aRetentionThatCannotWorkFailsTheStart() {
+		assertFailsTheStart("pgqueue.dead-letters.retention=0s", "dead-letters.retention is PT0S");
+	}
+
+	@Test
 	void signsOfLifeTakeTheDirectUrlAndUser() {
 		TestUser user = this.database.createUser();
 		this.application.run((context) -> assertThat(context).hasNotFailed());
@@ -166,6 +187,19 @@ class OtherPropertiesIntegrationTests {
 				CROSS JOIN LATERAL pgqueue.claim(?, 1, q.id, s.id, 1000, 1000000000, '-infinity') c
 				WHERE q.name = ?""").params(worker, queue).query(Long.class).single();
 		assertThat(claimed).isPositive();
+	}
+
+	private void insertDeadLetter(long id, String age) {
+		this.database.jdbc()
+			.sql("""
+					INSERT INTO pgqueue.dead_letter (subscription_id, id, queue_id, lane, size, attempts, redrives,
+						enqueued_at, dead_at, payload) VALUES (1, ?, 1, 0, 1, 5, 0, now(), now() - ?::interval, '1')""")
+			.params(id, age)
+			.update();
+	}
+
+	private List<Long> deadLetters() {
+		return this.database.jdbc().sql("SELECT id FROM pgqueue.dead_letter ORDER BY id").query(Long.class).list();
 	}
 
 	private String signOfLife() {

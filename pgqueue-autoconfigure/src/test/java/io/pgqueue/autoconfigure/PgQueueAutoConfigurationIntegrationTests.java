@@ -258,7 +258,7 @@ class PgQueueAutoConfigurationIntegrationTests {
 		@Bean
 		QueueListenerRegistry own(Infrastructure shared) {
 			QueueWorker worker = new QueueWorker(shared.direct(), shared.schema(), "own", Duration.ofSeconds(30),
-					Duration.ofSeconds(10));
+					Duration.ofSeconds(10), null);
 			return new QueueListenerRegistry(shared.pooled(), shared.schema(), worker, shared.wakeUps(),
 					shared.events(), 9);
 		}

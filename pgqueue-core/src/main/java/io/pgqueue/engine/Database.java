@@ -12,6 +12,7 @@ import javax.sql.DataSource;
 
 import org.jspecify.annotations.Nullable;
 
+import org.springframework.dao.CannotAcquireLockException;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.UncategorizedSQLException;
 import org.springframework.jdbc.datasource.ConnectionHolder;
@@ -39,6 +40,8 @@ public final class Database {
 	 * vanished reports no error.
 	 */
 	private static final int LIMIT_MILLIS = 60_000;
+
+	private static final String LOCK_NOT_AVAILABLE = "55P03";
 
 	private static final Method TRANSACTION_ACTIVE = transactionActive();
 
@@ -226,6 +229,9 @@ public final class Database {
 	RuntimeException translate(String sql, SQLException ex) {
 		if (WORKER_GONE.equals(ex.getSQLState())) {
 			return new WorkerGoneException(ex);
+		}
+		if (LOCK_NOT_AVAILABLE.equals(ex.getSQLState())) {
+			return new CannotAcquireLockException("pgqueue: somebody else holds what is needed locked", ex);
 		}
 		DataAccessException translated = this.translator.translate("pgqueue", sql, ex);
 		return (translated != null) ? translated : new UncategorizedSQLException("pgqueue", sql, ex);

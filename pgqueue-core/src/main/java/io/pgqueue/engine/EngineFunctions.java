@@ -17,9 +17,14 @@ public final class EngineFunctions {
 			"settle(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
 			"settle_alone(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
 			"retry(bigint,bigint[],bigint[],bigint[],integer[],text[],text[])",
-			"bury(bigint,bigint[],bigint[],integer[],text[],text[])", "register_worker(text)", "succeed(bigint)",
-			"beat(bigint)", "holders(bigint)", "declare_dead(bigint,timestamptz)", "recover(bigint,integer)",
-			"reconcile(bigint,bigint,bigint,bigint[])", "sign_off(bigint)", "dead_letters(text,integer)");
+			"bury(bigint,bigint[],bigint[],integer[],text[],text[],text[],text[])", "register_worker(text)",
+			"succeed(bigint)", "beat(bigint)", "holders(bigint)", "declare_dead(bigint,timestamptz)",
+			"recover(bigint,integer)", "reconcile(bigint,bigint,bigint,bigint[])", "sign_off(bigint)",
+			"subscriptions(text)", "dead_letters(integer[],text,timestamptz,timestamptz,bigint,integer)",
+			"dead_letter(integer,bigint)",
+			"dead_letter_batch(integer,text,timestamptz,bigint,timestamptz,integer,bigint)",
+			"redrive(integer,bigint[],timestamptz[],bigint[])", "discard(integer,bigint[],timestamptz[])",
+			"expire_dead_letters(integer,timestamptz,bigint,integer)");
 
 	private EngineFunctions() {
 	}

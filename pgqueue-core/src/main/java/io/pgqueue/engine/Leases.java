@@ -40,7 +40,7 @@ public final class Leases {
 		this.settle = database.function("settle(?, ?, ?, ?, ?, ?)");
 		this.settleAlone = database.function("settle_alone(?, ?, ?, ?, ?, ?)");
 		this.retry = database.function("retry(?, ?, ?, ?, ?, ?, ?)");
-		this.bury = database.function("bury(?, ?, ?, ?, ?, ?)");
+		this.bury = database.function("bury(?, ?, ?, ?, ?, ?, ?, ?)");
 	}
 
 	/**
@@ -168,8 +168,10 @@ public final class Leases {
 			statement.setObject(2, longs(failures, (failure) -> failure.held().lease()));
 			statement.setObject(3, longs(failures, (failure) -> failure.held().id()));
 			statement.setObject(4, charges(failures));
-			statement.setArray(5, texts(statement, failures, Failure::errorClass));
-			statement.setArray(6, texts(statement, failures, Failure::errorMessage));
+			statement.setArray(5, texts(statement, failures, Failure::reason));
+			statement.setArray(6, texts(statement, failures, Failure::errorClass));
+			statement.setArray(7, texts(statement, failures, Failure::errorMessage));
+			statement.setArray(8, texts(statement, failures, Failure::errorStack));
 		}, Leases::readLost);
 	}
 
@@ -240,11 +242,13 @@ public final class Leases {
 	 * @param held which message
 	 * @param delayMillis milliseconds until the next delivery
 	 * @param counted whether the delivery counts as an attempt
+	 * @param reason why it was given up; not kept with a message that is put back
 	 * @param errorClass what was thrown, if anything
 	 * @param errorMessage what it said, if anything
+	 * @param errorStack where it was thrown; not kept with a message that is put back
 	 */
-	public record Failure(Held held, long delayMillis, boolean counted, @Nullable String errorClass,
-			@Nullable String errorMessage) {
+	public record Failure(Held held, long delayMillis, boolean counted, @Nullable String reason,
+			@Nullable String errorClass, @Nullable String errorMessage, @Nullable String errorStack) {
 	}
 
 }

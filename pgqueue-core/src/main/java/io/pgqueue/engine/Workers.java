@@ -2,6 +2,7 @@ package io.pgqueue.engine;
 
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,6 +19,8 @@ import org.jspecify.annotations.Nullable;
 public final class Workers implements AutoCloseable {
 
 	private static final int LEASES_PER_RECOVERY = 20;
+
+	private static final int LETTERS_PER_EXPIRY = 500;
 
 	private final DataSource direct;
 
@@ -36,6 +39,8 @@ public final class Workers implements AutoCloseable {
 	private final String recover;
 
 	private final String reconcile;
+
+	private final String expire;
 
 	private final String signOff;
 
@@ -56,6 +61,7 @@ public final class Workers implements AutoCloseable {
 		this.declareDead = this.database.function("declare_dead(?, ?)");
 		this.recover = this.database.function("recover(?, ?)");
 		this.reconcile = this.database.function("reconcile(?, ?, ?, ?)");
+		this.expire = this.database.function("expire_dead_letters(?, ?, ?, ?)");
 		this.signOff = this.database.function("sign_off(?)");
 	}
 
@@ -163,6 +169,27 @@ public final class Workers implements AutoCloseable {
 	}
 
 	/**
+	 * Deletes dead letters that are older than a retention, a bounded number at a time.
+	 * @param last what the call before returned, {@code null} to begin
+	 * @param retention how long they are kept
+	 * @return what was done; call again if there may be more
+	 */
+	public Expired expireDeadLetters(@Nullable Expired last, Duration retention) {
+		return call(this.expire, (statement) -> {
+			statement.setInt(1, (last != null) ? last.subscription() : 0);
+			statement.setObject(2, (last != null) ? last.from() : OffsetDateTime.MIN);
+			statement.setLong(3, retention.toMillis());
+			statement.setInt(4, LETTERS_PER_EXPIRY);
+		}, (results) -> {
+			results.next();
+			int deleted = results.getInt(1);
+			boolean more = deleted == LETTERS_PER_EXPIRY;
+			return new Expired(deleted, more, results.getInt(2),
+					more ? results.getObject(3, OffsetDateTime.class) : OffsetDateTime.MIN);
+		});
+	}
+
+	/**
 	 * Signs a worker off.
 	 * @param worker number of the worker
 	 */
@@ -212,6 +239,17 @@ public final class Workers implements AutoCloseable {
 	 * @param dead whether it was declared dead
 	 */
 	public record Holder(long worker, OffsetDateTime beatAt, boolean dead) {
+	}
+
+	/**
+	 * Dead letters that were deleted because of their age.
+	 *
+	 * @param deleted how many
+	 * @param more whether there may be more
+	 * @param subscription number of the subscription to go on with
+	 * @param from when the next ones of it died at the earliest
+	 */
+	public record Expired(int deleted, boolean more, int subscription, OffsetDateTime from) {
 	}
 
 }

@@ -1,5 +1,6 @@
 package io.pgqueue.listener;
 
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 import io.pgqueue.QueueHeaders;
@@ -36,8 +37,21 @@ final class DeliveryHeaders extends MessageHeaders {
 	}
 
 	<T> QueueMessage<T> toQueueMessage(T payload) {
-		return new QueueMessage<>(this.message.id(), this.queue, payload, this.sent, this.message.attempt(),
+		return new QueueMessage<>(this.message.id(), this.queue, payload, senders(), this.message.attempt(),
 				this.message.enqueuedAt());
+	}
+
+	/**
+	 * The headers of the sender, which may be sent on: those that a redrive has added may
+	 * not.
+	 */
+	private Map<String, Object> senders() {
+		if (!this.sent.containsKey(QueueHeaders.REDRIVES)) {
+			return this.sent;
+		}
+		Map<String, Object> senders = new LinkedHashMap<>(this.sent);
+		senders.keySet().removeIf((name) -> name.startsWith(QueueHeaders.PREFIX));
+		return senders;
 	}
 
 }

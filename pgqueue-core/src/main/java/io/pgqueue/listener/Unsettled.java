@@ -215,9 +215,10 @@ final class Unsettled {
 		String errorClass = ErrorText.className(outcome.failure());
 		String errorMessage = ErrorText.message(outcome.failure());
 		if (outcome.verdict() instanceof Verdict.Retry retry) {
-			return new Failure(held, retry.delay().toMillis(), retry.counted(), errorClass, errorMessage);
+			return new Failure(held, retry.delay().toMillis(), retry.counted(), null, errorClass, errorMessage, null);
 		}
-		return new Failure(held, 0, true, errorClass, errorMessage);
+		String reason = (outcome.verdict() instanceof Verdict.DeadLetter dead) ? ErrorText.clean(dead.reason()) : null;
+		return new Failure(held, 0, true, reason, errorClass, errorMessage, ErrorText.stack(outcome.failure()));
 	}
 
 }

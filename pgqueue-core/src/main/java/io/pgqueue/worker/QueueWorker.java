@@ -15,8 +15,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * This process as the database sees it: registers, gives signs of life, and recovers what
- * dead workers held. One thread and one connection, both for as long as it runs.
+ * This process as the database sees it: registers, gives signs of life, recovers what
+ * dead workers held, and deletes old dead letters. One thread and one connection, both
+ * for as long as it runs.
  */
 public final class QueueWorker {
 
@@ -49,6 +50,8 @@ public final class QueueWorker {
 
 	private final DeathWatch deathWatch;
 
+	private final @Nullable DeadLetterExpiry expiry;
+
 	private final WakeUp wakeUp = new WakeUp();
 
 	private final Object monitor = new Object();
@@ -73,14 +76,17 @@ public final class QueueWorker {
 	 * that has ended takes back at once what that one held
 	 * @param timeout how long without a sign of life a worker is taken to be alive
 	 * @param heartbeat time between two signs of life, at most half the timeout
+	 * @param deadLetterRetention how long dead letters are kept, {@code null} for ever
 	 */
-	public QueueWorker(DataSource direct, String schema, String instance, Duration timeout, Duration heartbeat) {
+	public QueueWorker(DataSource direct, String schema, String instance, Duration timeout, Duration heartbeat,
+			@Nullable Duration deadLetterRetention) {
 		requireValid(timeout, heartbeat);
 		this.direct = direct;
 		this.schema = schema;
 		this.instance = instance;
 		this.heartbeat = heartbeat;
 		this.deathWatch = new DeathWatch(timeout, heartbeat.multipliedBy(2));
+		this.expiry = DeadLetterExpiry.of(deadLetterRetention, heartbeat.dividedBy(4));
 	}
 
 	private static void requireValid(Duration timeout, Duration heartbeat) {
@@ -223,6 +229,9 @@ public final class QueueWorker {
 			reconcile(workers, current);
 		}
 		watch(workers, current);
+		if (this.expiry != null) {
+			this.expiry.run(workers);
+		}
 		return beatAt;
 	}
 

@@ -97,7 +97,7 @@ class AtticIntegrationTests {
 		assertThat(whileMoving(this.database,
 				() -> this.leases.bury(this.engine.worker, List.of(TestEngine.failure(lease, ids[0], 0, true)))))
 			.isEmpty();
-		assertThat(new DeadLetters(this.engine.database).list(this.engine.queue.name(), 10)).hasSize(1);
+		assertThat(this.engine.deadLetters(10)).hasSize(1);
 	}
 
 	@Test

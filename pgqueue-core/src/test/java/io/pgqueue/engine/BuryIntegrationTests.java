@@ -31,18 +31,26 @@ class BuryIntegrationTests {
 		ClaimedMessage claimed = this.engine.claim(1).messages().get(0);
 		assertThat(bury(id, true, "a.B", "why")).isEmpty();
 		DeadLetters.Row row = list().get(0);
-		assertThat(row.id()).isEqualTo(id);
-		assertThat(row.subscription()).isEqualTo("default");
+		assertThat(row.death().id()).isEqualTo(id);
+		assertThat(row.subscriptionId()).isEqualTo(this.engine.queue.subscriptionId());
+		assertThat(row.reason()).isEqualTo("given up");
+		assertThat(row.worker()).isEqualTo("test");
+		assertThat(row.redrives()).isZero();
 		assertThat(row.errorClass()).isEqualTo("a.B");
 		assertThat(row.errorMessage()).isEqualTo("why");
 		assertThat(row.attempts()).isOne();
 		assertThat(row.enqueuedAt()).isEqualTo(claimed.enqueuedAt());
-		assertThat(row.deadAt()).isAfterOrEqualTo(row.enqueuedAt());
+		assertThat(row.death().deadAt()).isAfterOrEqualTo(row.enqueuedAt());
+		DeadLetters.Content content = this.deadLetters.read(this.engine.queue.subscriptionId(), id);
+		assertThat(content.row()).isEqualTo(row);
+		assertThat(content.payload()).isEqualTo("{\"a\": 1}");
+		assertThat(content.headers()).isEqualTo("{\"h\":\"1\"}");
+		assertThat(content.errorStack()).isEqualTo("at a.B");
 		assertThat(this.engine.jdbc()
-			.sql("SELECT payload::text || headers::text FROM pgqueue.dead_letter WHERE id = ?")
+			.sql("SELECT size || ' ' || lane FROM pgqueue.dead_letter WHERE id = ?")
 			.param(id)
 			.query(String.class)
-			.single()).isEqualTo("{\"a\": 1}{\"h\":\"1\"}");
+			.single()).isEqualTo("17 0");
 		assertThat(this.engine.leased(this.engine.worker, this.engine.lastLease())).isEmpty();
 		assertThat(this.engine.drain()).isEmpty();
 	}
@@ -57,12 +65,12 @@ class BuryIntegrationTests {
 		this.engine.claim(10);
 		bury(ids[0], true, null, null);
 		bury(ids[1], false, "a.New", "newer");
-		assertThat(list()).extracting(DeadLetters.Row::id).containsExactlyInAnyOrder(ids[0], ids[1]);
-		assertThat(list()).filteredOn((row) -> row.id() == ids[0]).singleElement().satisfies((row) -> {
+		assertThat(list()).extracting((row) -> row.death().id()).containsExactlyInAnyOrder(ids[0], ids[1]);
+		assertThat(list()).filteredOn((row) -> row.death().id() == ids[0]).singleElement().satisfies((row) -> {
 			assertThat(row.attempts()).isEqualTo(2);
 			assertThat(row.errorClass()).isEqualTo("java.lang.IllegalStateException");
 		});
-		assertThat(list()).filteredOn((row) -> row.id() == ids[1]).singleElement().satisfies((row) -> {
+		assertThat(list()).filteredOn((row) -> row.death().id() == ids[1]).singleElement().satisfies((row) -> {
 			assertThat(row.attempts()).isOne();
 			assertThat(row.errorMessage()).isEqualTo("newer");
 		});
@@ -94,18 +102,29 @@ class BuryIntegrationTests {
 		for (long id : ids) {
 			bury(id, true, "a.B", "why");
 		}
-		assertThat(this.deadLetters.list(this.engine.queue.name(), 2)).extracting(DeadLetters.Row::id)
-			.containsExactly(ids[2], ids[1]);
-		assertThat(this.deadLetters.list("no-such-queue", 2)).isEmpty();
+		assertThat(this.engine.deadLetters(2)).extracting((row) -> row.death().id()).containsExactly(ids[2], ids[1]);
+	}
+
+	@Test
+	void aNewErrorWithoutAMessageDoesNotGetTheMessageOfTheOneBefore() {
+		long id = this.engine.send();
+		this.engine.claim(1);
+		this.engine.leases.retry(this.engine.worker, List.of(TestEngine.failure(this.engine.lastLease(), id, 0, true)));
+		this.engine.claim(1);
+		bury(id, true, "a.Silent", null);
+		assertThat(list()).singleElement().satisfies((row) -> {
+			assertThat(row.errorClass()).isEqualTo("a.Silent");
+			assertThat(row.errorMessage()).isNull();
+		});
 	}
 
 	private List<Held> bury(long id, boolean counted, String errorClass, String errorMessage) {
-		return this.engine.leases.bury(this.engine.worker,
-				List.of(new Failure(new Held(this.engine.lastLease(), id), 0, counted, errorClass, errorMessage)));
+		return this.engine.leases.bury(this.engine.worker, List.of(new Failure(new Held(this.engine.lastLease(), id), 0,
+				counted, "given up", errorClass, errorMessage, "at a.B")));
 	}
 
 	private List<DeadLetters.Row> list() {
-		return this.deadLetters.list(this.engine.queue.name(), 10);
+		return this.engine.deadLetters(10);
 	}
 
 }

@@ -6,7 +6,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 
+import io.pgqueue.admin.DeadLetterFilter;
+import io.pgqueue.admin.QueueAdmin;
 import io.pgqueue.engine.Leases.Claim;
 import io.pgqueue.test.Await;
 import io.pgqueue.test.PrivateServer;
@@ -32,6 +35,8 @@ class CrashIntegrationTests {
 	 */
 	private static final Map<String, String> LAZY = Map.of("wal_writer_delay", "10s", "wal_writer_flush_after", "1GB",
 			"autovacuum", "off", "checkpoint_timeout", "1h", "bgwriter_delay", "10s");
+
+	private static final int DEAD_LETTERS = 20_000;
 
 	private static PrivateServer server;
 
@@ -130,6 +135,48 @@ class CrashIntegrationTests {
 			found.addAll(engine.drain());
 			assertThat(found).isEqualTo(new HashSet<>(sent));
 		}
+	}
+
+	@Test
+	void aCrashInTheMiddleOfARedriveNeitherLosesNorDoublesAMessage() {
+		try (TestDatabase database = server.createDatabase()) {
+			TestEngine engine = TestEngine.of(database);
+			insertDeadLetters(engine);
+			QueueAdmin admin = new QueueAdmin(database.dataSource(), engine.schema);
+			DeadLetterFilter filter = DeadLetterFilter.ofQueue(engine.queue.name());
+			CompletableFuture<Long> redrive = CompletableFuture.supplyAsync(() -> admin.redrive(filter));
+			Await.until("some are redriven", () -> engine.count("retry") > 0);
+			server.crash();
+			assertThat(redrive.handle((moved, ex) -> ex).join()).as("the redrive was cut off").isNotNull();
+			assertThat(engine.count("retry")).isBetween(1L, DEAD_LETTERS - 1L);
+			assertEachIsInOnePlace(engine);
+			long left = engine.count("dead_letter");
+			sendAgainWhereTheConnectionIsBroken(engine);
+			assertThat(admin.redrive(filter)).isEqualTo(left);
+			assertThat(engine.count("retry WHERE redrives = 1 AND attempts = 0")).isEqualTo(DEAD_LETTERS);
+			assertEachIsInOnePlace(engine);
+		}
+	}
+
+	private static void insertDeadLetters(TestEngine engine) {
+		engine.jdbc()
+			.sql("""
+					INSERT INTO pgqueue.dead_letter (subscription_id, id, queue_id, lane, size, attempts, redrives,
+						enqueued_at, dead_at, payload)
+					SELECT ?, n, ?, 0, 1, 5, 0, now(), now() - interval '1 h' + n * interval '1 ms', '1'
+					FROM generate_series(1, ?) AS n""")
+			.params(engine.queue.subscriptionId(), engine.queue.queueId(), DEAD_LETTERS)
+			.update();
+	}
+
+	private static void assertEachIsInOnePlace(TestEngine engine) {
+		assertThat(engine.jdbc()
+			.sql("""
+					SELECT count(*) = ? AND count(DISTINCT id) = ? FROM (
+						SELECT id FROM pgqueue.retry UNION ALL SELECT id FROM pgqueue.dead_letter) everywhere""")
+			.params(DEAD_LETTERS, DEAD_LETTERS)
+			.query(Boolean.class)
+			.single()).isTrue();
 	}
 
 	/**

@@ -103,7 +103,7 @@ class MessageLogIntegrationTests {
 		assertThat(this.engine.leases.bury(this.engine.worker,
 				TestEngine.list(ids).stream().map((id) -> TestEngine.failure(second, id, 0, true)).toList()))
 			.isEmpty();
-		assertThat(new DeadLetters(this.engine.database).list(this.engine.queue.name(), 100)).hasSize(payloads.size());
+		assertThat(this.engine.deadLetters(100)).hasSize(payloads.size());
 	}
 
 	@Test
@@ -135,7 +135,7 @@ class MessageLogIntegrationTests {
 			assertThat(workers.holders(worker)).extracting(Workers.Holder::worker).doesNotContain(restricted.worker);
 		}
 		assertThat(restricted.retried()).containsExactly(ids[1], ids[3]);
-		assertThat(new DeadLetters(restricted.database).list(restricted.queue.name(), 10)).hasSize(1);
+		assertThat(restricted.deadLetters(10)).hasSize(1);
 	}
 
 	@Test

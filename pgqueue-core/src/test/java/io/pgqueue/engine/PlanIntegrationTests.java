@@ -22,7 +22,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 class PlanIntegrationTests {
 
 	private static final Pattern READS_ALL = Pattern
-		.compile("Seq Scan on (message|lease|cursor|retry)|Bitmap Heap Scan on message");
+		.compile("Seq Scan on (message|lease|cursor|retry|dead_letter)|Bitmap Heap Scan on message");
+
+	private static final Pattern READS_OTHER_LETTERS = Pattern
+		.compile("on dead_letter[^\\n]*\\n\\s*(Index Cond: [^\\n]*\\n\\s*)?Filter:");
 
 	private static final Pattern SORTS_THE_LOG = Pattern
 		.compile("Sort  [^\\n]*\\n\\s*Sort Key:[^\\n]*\\n\\s*->  (Append|[A-Z][^\\n]* on message)");
@@ -129,8 +132,8 @@ class PlanIntegrationTests {
 		int first = this.number;
 		plans.addAll(explain("retry(" + worker + ", ARRAY[" + first + ", " + first + "], ARRAY[" + ids[0] + ", "
 				+ ids[1] + "], ARRAY[0, 0], ARRAY[1, 1], ARRAY['', ''], ARRAY['', ''])"));
-		plans.addAll(explain("bury(" + worker + ", ARRAY[" + first + "], ARRAY[" + ids[2] + "], ARRAY[1], ARRAY[''], "
-				+ "ARRAY[''])"));
+		plans.addAll(explain("bury(" + worker + ", ARRAY[" + first + ", " + first + "], ARRAY[" + ids[2] + ", " + ids[5]
+				+ "], ARRAY[1, 1], ARRAY['', ''], ARRAY['', ''], ARRAY['', ''], ARRAY['', ''])"));
 		plans.addAll(explain(claim()));
 		int second = this.number;
 		plans.addAll(explain("settle_alone(" + worker + ", '{}', ARRAY[" + first + "], ARRAY[" + ids[3] + "], ARRAY["
@@ -143,11 +146,41 @@ class PlanIntegrationTests {
 		plans.addAll(explain("reconcile(" + worker + ", 1, 1000000, ARRAY[" + this.number + "])"));
 		this.engine.declareDead(this.engine.worker);
 		plans.addAll(explain("recover(" + worker + ", 20)"));
-		plans.addAll(explain("dead_letters('" + this.engine.queue.name() + "', 10)"));
+		plans.addAll(plansOfDeadLetters(ids[2], ids[5]));
 		this.engine.jdbc().sql("UPDATE pgqueue.worker SET dead_at = NULL").update();
 		plans.addAll(explain(claim()));
 		assertThat(plans).anyMatch((plan) -> plan.contains("message_0_pkey"));
 		return plans;
+	}
+
+	private List<String> plansOfDeadLetters(long one, long other) {
+		List<String> plans = new ArrayList<>();
+		int subscription = this.engine.queue.subscriptionId();
+		for (String errorClass : List.of("NULL", "''")) {
+			plans.addAll(explain(
+					"dead_letters(ARRAY[" + subscription + "], " + errorClass + ", '-infinity', 'infinity', 0, 10)"));
+			plans.addAll(explain("dead_letter_batch(" + subscription + ", " + errorClass
+					+ ", '-infinity', 0, 'infinity', 500, 1000000)"));
+		}
+		plans.addAll(explain("dead_letter(" + subscription + ", " + one + ")"));
+		plans
+			.addAll(explain("redrive(" + subscription + ", ARRAY[" + one + "], ARRAY[" + deadAt(one) + "], ARRAY[0])"));
+		plans.addAll(explain("discard(" + subscription + ", ARRAY[" + other + "], ARRAY[" + deadAt(other) + "])"));
+		plans.addAll(explain("expire_dead_letters(0, '-infinity', 1, 100)"));
+		assertThat(plans).anyMatch((plan) -> plan.contains("dead_letter_recent"))
+			.anyMatch((plan) -> plan.contains("dead_letter_error"))
+			.anyMatch((plan) -> plan.contains("dead_letter_pkey"))
+			.noneMatch((plan) -> READS_OTHER_LETTERS.matcher(plan).find());
+		return plans;
+	}
+
+	private String deadAt(long id) {
+		return this.engine.jdbc()
+			.sql("SELECT quote_literal(dead_at) || '::timestamptz' FROM pgqueue.dead_letter "
+					+ "WHERE subscription_id = ? AND id = ?")
+			.params(this.engine.queue.subscriptionId(), id)
+			.query(String.class)
+			.single();
 	}
 
 	private String claim() {
@@ -180,6 +213,9 @@ class PlanIntegrationTests {
 				+ "worker_id, n, enqueued_at, payload) SELECT 999999, n, 999999, 0, 1, 1, now(), "
 				+ "CASE WHEN n % 2 = 0 THEN 999999 END, CASE WHEN n % 2 = 0 THEN n END, now(), '1' "
 				+ "FROM generate_series(1, 10000) n");
+		this.session.execute("INSERT INTO pgqueue.dead_letter (subscription_id, id, queue_id, lane, size, attempts, "
+				+ "redrives, enqueued_at, dead_at, error_class, payload) SELECT 999990 + n % 3, n, 999999, 0, 1, 1, 0, "
+				+ "now(), now() + n * interval '1 s', 'error-' || n % 7, '1' FROM generate_series(1, 20000) n");
 		this.session.execute("SET client_min_messages = notice");
 	}
 

@@ -218,7 +218,7 @@ class RetryIntegrationTests {
 		this.engine.claim(1);
 		String text = "x".repeat(100_000) + "\u2028\"'\\ {},NULL \ud83d\ude00";
 		this.engine.leases.retry(this.engine.worker,
-				List.of(new Failure(new Held(this.engine.lastLease(), id), 0, true, "a.B", text)));
+				List.of(new Failure(new Held(this.engine.lastLease(), id), 0, true, null, "a.B", text, null)));
 		assertThat(this.engine.jdbc()
 			.sql("SELECT error_message FROM pgqueue.retry WHERE id = ?")
 			.param(id)

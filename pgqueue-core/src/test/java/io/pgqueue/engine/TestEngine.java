@@ -1,6 +1,7 @@
 package io.pgqueue.engine;
 
 import java.sql.SQLException;
+import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -12,6 +13,7 @@ import java.util.function.UnaryOperator;
 
 import javax.sql.DataSource;
 
+import io.pgqueue.engine.DeadLetters.Death;
 import io.pgqueue.engine.Leases.Claim;
 import io.pgqueue.engine.Leases.ClaimRequest;
 import io.pgqueue.engine.Leases.Failure;
@@ -243,11 +245,12 @@ final class TestEngine {
 	}
 
 	static Failure failure(long lease, long id, long delayMillis, boolean counted) {
-		return new Failure(new Held(lease, id), delayMillis, counted, "java.lang.IllegalStateException", "it failed");
+		return new Failure(new Held(lease, id), delayMillis, counted, "given up", "java.lang.IllegalStateException",
+				"it failed", null);
 	}
 
 	static Failure handBack(long lease, long id) {
-		return new Failure(new Held(lease, id), 0, false, null, null);
+		return new Failure(new Held(lease, id), 0, false, null, null, null, null);
 	}
 
 	/**
@@ -268,6 +271,14 @@ final class TestEngine {
 			.param(this.queue.subscriptionId())
 			.query(Long.class)
 			.list();
+	}
+
+	/**
+	 * The dead letters of the queue, newest first.
+	 */
+	List<DeadLetters.Row> deadLetters(int limit) {
+		return new DeadLetters(this.database).list(new int[] { this.queue.subscriptionId() }, null, Instant.MIN,
+				new Death(Instant.MAX, 0), limit);
 	}
 
 	static @Nullable String sqlState(Throwable thrown) {

@@ -70,6 +70,10 @@ class HostileHandlersIntegrationTests {
 		DeadLetter dead = awaitDeadLetter();
 		assertThat(dead.attempts()).isEqualTo(2);
 		assertThat(dead.errorClass()).isNotEmpty();
+		assertThat(dead.reason()).isEqualTo("attempt 2 of 2 failed");
+		assertThat(this.application.admin().deadLetter(this.queue, "default", dead.id()).errorStack())
+			.startsWith(dead.errorClass() + "\n\tat ")
+			.hasSizeLessThan(10_000);
 		if (message != null) {
 			assertThat(dead.errorMessage()).startsWith(message).hasSizeLessThan(3_000);
 		}

@@ -58,7 +58,7 @@ public final class TestApplication implements AutoCloseable {
 	private TestApplication(Builder builder) {
 		this.methods = new HandlerMethodFactory(this.converter, JsonMapper.shared(), builder.beans);
 		QueueWorker worker = new QueueWorker(builder.direct, TestDatabase.SCHEMA, builder.instance, builder.timeout,
-				builder.heartbeat);
+				builder.heartbeat, builder.deadLetterRetention);
 		QueueEventListener events = (builder.events != null) ? builder.events : this.recorded;
 		this.registry = new QueueListenerRegistry(builder.pooled, TestDatabase.SCHEMA, worker, this.wakeUps, events,
 				builder.transactions);
@@ -195,6 +195,8 @@ public final class TestApplication implements AutoCloseable {
 
 		private ConfigurableBeanFactory beans;
 
+		private Duration deadLetterRetention;
+
 		Builder(DataSource pooled, DataSource direct) {
 			this.pooled = pooled;
 			this.direct = direct;
@@ -242,6 +244,11 @@ public final class TestApplication implements AutoCloseable {
 		 */
 		public Builder beans(ConfigurableBeanFactory beans) {
 			this.beans = beans;
+			return this;
+		}
+
+		public Builder deadLetterRetention(Duration retention) {
+			this.deadLetterRetention = retention;
 			return this;
 		}
 

@@ -64,7 +64,7 @@ class UnsettledIntegrationTests {
 		this.queue = new Queues(access).declare(this.options.queue());
 		this.leases = new Leases(access);
 		this.worker = new QueueWorker(database.directDataSource(), TestDatabase.SCHEMA, "test", Duration.ofSeconds(30),
-				Duration.ofSeconds(10));
+				Duration.ofSeconds(10), null);
 		this.wakeUps.add(this.options.queue(), this.wakeUp);
 	}
 

@@ -109,9 +109,9 @@ class RollingUpgradeIntegrationTests {
 	@Test
 	void anOlderReleaseWhoseFunctionsAreGoneSaysSo() throws Exception {
 		nextRelease().migrate();
-		this.database.jdbc().sql("DROP FUNCTION \"" + this.schema + "\".dead_letters(text, integer)").update();
+		this.database.jdbc().sql("DROP FUNCTION \"" + this.schema + "\".queue_names()").update();
 		assertThatExceptionOfType(SchemaException.class).isThrownBy(() -> thisRelease().migrate())
-			.withMessageContaining("lacks function \"" + this.schema + "\".dead_letters(text,integer)");
+			.withMessageContaining("lacks function \"" + this.schema + "\".queue_names()");
 	}
 
 	@Test
