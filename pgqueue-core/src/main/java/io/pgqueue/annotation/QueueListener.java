@@ -2,6 +2,7 @@ package io.pgqueue.annotation;
 
 import java.lang.annotation.Documented;
 import java.lang.annotation.ElementType;
+import java.lang.annotation.Repeatable;
 import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
@@ -19,15 +20,20 @@ import org.springframework.messaging.handler.annotation.MessageMapping;
  * may carry {@link org.springframework.messaging.handler.annotation.Header @Header} and
  * {@link org.springframework.messaging.handler.annotation.Headers @Headers}.
  * <p>
+ * On a class, {@link QueueHandler @QueueHandler} methods handle the messages, chosen by
+ * their logical type. May be repeated to listen to several queues, and stand on an
+ * annotation of the application's own.
+ * <p>
  * A message is acknowledged after the method has returned, or after the
  * {@code CompletionStage} that it returns is complete. When it throws, the message is
  * delivered again later, and finally becomes a dead letter.
  * <p>
  * All attributes may contain <code>${...}</code> and <code>#{...}</code>.
  */
-@Target({ ElementType.METHOD, ElementType.ANNOTATION_TYPE })
+@Target({ ElementType.METHOD, ElementType.TYPE, ElementType.ANNOTATION_TYPE })
 @Retention(RetentionPolicy.RUNTIME)
 @Documented
+@Repeatable(QueueListeners.class)
 @MessageMapping
 public @interface QueueListener {
 
@@ -47,7 +53,8 @@ public @interface QueueListener {
 
 	/**
 	 * Identity of the container in the registry; by default made of bean name and method
-	 * name.
+	 * name, with the types of the parameters if the method is overloaded and the queue if
+	 * the annotation is repeated.
 	 * @return the id
 	 */
 	String id() default "";
@@ -79,5 +86,35 @@ public @interface QueueListener {
 	 * @return {@code true} or {@code false}
 	 */
 	String autoStartup() default "";
+
+	/**
+	 * Name of a {@link io.pgqueue.RetryPolicy} bean; by default
+	 * {@code pgqueue.queues.<name>.retry} and {@code pgqueue.retry} decide.
+	 * @return the name of a bean, or an expression that gives a policy
+	 */
+	String retryPolicy() default "";
+
+	/**
+	 * Name of a {@link io.pgqueue.QueueErrorHandler} bean; by default the only or primary
+	 * bean of that type, if there is one.
+	 * @return the name of a bean, or an expression that gives an error handler
+	 */
+	String errorHandler() default "";
+
+	/**
+	 * Name of a {@link org.springframework.messaging.converter.MessageConverter} bean
+	 * that reads the payloads. It gets the stored JSON as text. By default the
+	 * application's {@code JsonMapper} reads them.
+	 * @return the name of a bean, or an expression that gives a converter
+	 */
+	String messageConverter() default "";
+
+	/**
+	 * Name of a {@link QueueListenerDefaults} bean that prepares the container: settings
+	 * for a group of listeners, in code. Applied after all properties and before the
+	 * other attributes.
+	 * @return the name of a bean, or an expression that gives such defaults
+	 */
+	String containerFactory() default "";
 
 }

@@ -5,7 +5,9 @@ import java.time.Duration;
 import io.pgqueue.Durations;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.Queue;
+import io.pgqueue.QueueErrorHandler;
 import io.pgqueue.RetryPolicy;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How a listener container works.
@@ -17,12 +19,14 @@ import io.pgqueue.RetryPolicy;
  * from 1 to 10,000
  * @param pollInterval longest time between two looks into an idle queue
  * @param retryPolicy what happens when a handler fails
+ * @param errorHandler has the last word when a handler fails, or null for nobody
  * @param autoStartup whether the container starts with the application
  * @param virtualThreads whether handlers run on virtual threads
  * @param shutdownTimeout how long handlers may finish when the container stops
  */
 public record ContainerOptions(String id, String queue, int concurrency, int batchSize, Duration pollInterval,
-		RetryPolicy retryPolicy, boolean autoStartup, boolean virtualThreads, Duration shutdownTimeout) {
+		RetryPolicy retryPolicy, @Nullable QueueErrorHandler errorHandler, boolean autoStartup, boolean virtualThreads,
+		Duration shutdownTimeout) {
 
 	/**
 	 * Most messages that are claimed at once by default.
@@ -72,6 +76,8 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		private Duration pollInterval = Duration.ofSeconds(1);
 
 		private RetryPolicy retryPolicy = RetryPolicy.DEFAULT;
+
+		private @Nullable QueueErrorHandler errorHandler;
 
 		private boolean autoStartup = true;
 
@@ -127,6 +133,16 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		}
 
 		/**
+		 * Sets who has the last word when a handler fails.
+		 * @param errorHandler has the last word when a handler fails; nobody by default
+		 * @return this builder
+		 */
+		public Builder errorHandler(@Nullable QueueErrorHandler errorHandler) {
+			this.errorHandler = errorHandler;
+			return this;
+		}
+
+		/**
 		 * Sets whether the container starts with the application.
 		 * @param autoStartup whether the container starts with the application; true by
 		 * default
@@ -165,7 +181,7 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		 */
 		public ContainerOptions build() {
 			return new ContainerOptions(this.id, this.queue, this.concurrency, this.batchSize, this.pollInterval,
-					this.retryPolicy, this.autoStartup, this.virtualThreads, this.shutdownTimeout);
+					this.retryPolicy, this.errorHandler, this.autoStartup, this.virtualThreads, this.shutdownTimeout);
 		}
 
 	}

@@ -1,12 +1,17 @@
 package io.pgqueue.listener;
 
 import java.lang.reflect.Method;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
+import io.pgqueue.InvalidConfigurationException;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.ObjectReader;
 import tools.jackson.databind.json.JsonMapper;
 
+import org.springframework.aop.framework.AopProxyUtils;
+import org.springframework.aop.support.AopUtils;
 import org.springframework.beans.factory.config.ConfigurableBeanFactory;
 import org.springframework.core.convert.ConversionService;
 import org.springframework.format.support.DefaultFormattingConversionService;
@@ -15,6 +20,7 @@ import org.springframework.messaging.handler.annotation.support.HeaderMethodArgu
 import org.springframework.messaging.handler.annotation.support.HeadersMethodArgumentResolver;
 import org.springframework.messaging.handler.annotation.support.MessageMethodArgumentResolver;
 import org.springframework.messaging.handler.invocation.HandlerMethodArgumentResolver;
+import org.springframework.validation.Validator;
 
 /**
  * Makes handler methods invocable: with Spring's resolvers for headers, and ours for
@@ -25,6 +31,10 @@ public final class HandlerMethodFactory {
 	private final MessageConverter converter;
 
 	private final ObjectReader headerReader;
+
+	private final @Nullable ConfigurableBeanFactory beanFactory;
+
+	private final @Nullable Validator validator;
 
 	private final List<HandlerMethodArgumentResolver> resolvers;
 
@@ -37,8 +47,15 @@ public final class HandlerMethodFactory {
 	 */
 	public HandlerMethodFactory(MessageConverter converter, JsonMapper jsonMapper,
 			@Nullable ConfigurableBeanFactory beanFactory) {
+		this(converter, jsonMapper.readerForMapOf(Object.class), beanFactory, null);
+	}
+
+	private HandlerMethodFactory(MessageConverter converter, ObjectReader headerReader,
+			@Nullable ConfigurableBeanFactory beanFactory, @Nullable Validator validator) {
 		this.converter = converter;
-		this.headerReader = jsonMapper.readerForMapOf(Object.class);
+		this.headerReader = headerReader;
+		this.beanFactory = beanFactory;
+		this.validator = validator;
 		ConversionService conversions = new DefaultFormattingConversionService();
 		this.resolvers = List.of(new HeaderMethodArgumentResolver(conversions, beanFactory),
 				new HeadersMethodArgumentResolver(), new MessageMethodArgumentResolver(converter),
@@ -46,15 +63,79 @@ public final class HandlerMethodFactory {
 	}
 
 	/**
+	 * Returns a factory that reads payloads in another way.
+	 * @param converter gets the stored JSON as text, with the headers of the message
+	 * @return a new factory
+	 */
+	public HandlerMethodFactory withConverter(MessageConverter converter) {
+		return new HandlerMethodFactory(converter, this.headerReader, this.beanFactory, this.validator);
+	}
+
+	/**
+	 * Returns a factory that checks payloads where a handler method asks for it.
+	 * @param validator checks them; null if there is none, which is refused where it
+	 * would be needed
+	 * @return a new factory
+	 */
+	public HandlerMethodFactory withValidator(@Nullable Validator validator) {
+		return new HandlerMethodFactory(this.converter, this.headerReader, this.beanFactory, validator);
+	}
+
+	/**
 	 * Makes a method invocable.
 	 * @param bean the bean, possibly a proxy
-	 * @param method a method that can be invoked on it
+	 * @param method the method as the class of the bean declares it
 	 * @return what invokes it
-	 * @throws io.pgqueue.InvalidConfigurationException if the method takes two payloads
+	 * @throws InvalidConfigurationException if the method takes two payloads, or cannot
+	 * be invoked on a proxy
 	 */
 	public HandlerMethodInvoker create(Object bean, Method method) {
-		return new HandlerMethodInvoker(new ListenerMethod(bean, method, this.resolvers),
-				HandlerSignature.of(bean.getClass(), method), this.converter, this.headerReader);
+		return invoker(new HandlerRoutes(Map.of(), route(bean, method)));
+	}
+
+	/**
+	 * Makes several methods invocable, one of which is chosen for each message.
+	 * @param bean the bean, possibly a proxy
+	 * @param methods the methods by the logical types that they take
+	 * @param other the method for all other messages, or null if there are to be none
+	 * @return what chooses and invokes
+	 * @throws InvalidConfigurationException if a method takes two payloads or a list, or
+	 * cannot be invoked on a proxy
+	 */
+	public HandlerMethodInvoker create(Object bean, Map<String, Method> methods, @Nullable Method other) {
+		Map<Method, HandlerRoute> routes = new HashMap<>();
+		Map<String, HandlerRoute> byType = new HashMap<>();
+		methods.forEach((type, method) -> byType.put(type, routes.computeIfAbsent(method, (key) -> single(bean, key))));
+		return invoker(new HandlerRoutes(byType,
+				(other != null) ? routes.computeIfAbsent(other, (key) -> single(bean, key)) : null));
+	}
+
+	private HandlerMethodInvoker invoker(HandlerRoutes routes) {
+		return new HandlerMethodInvoker(routes, this.converter, this.headerReader);
+	}
+
+	private HandlerRoute single(Object bean, Method method) {
+		HandlerRoute route = route(bean, method);
+		if (route.signature().batch()) {
+			throw new InvalidConfigurationException("Method '" + method.getName()
+					+ "' takes a list, but methods that are chosen by type take one message: use @QueueListener on it");
+		}
+		return route;
+	}
+
+	private HandlerRoute route(Object bean, Method method) {
+		ListenerMethod invocable = new ListenerMethod(bean, method, invocable(bean, method), this.resolvers);
+		return new HandlerRoute(invocable, HandlerSignature.of(AopProxyUtils.ultimateTargetClass(bean), invocable),
+				PayloadValidation.of(HandlerSignature.payloadParameter(invocable), this.validator));
+	}
+
+	private static Method invocable(Object bean, Method method) {
+		try {
+			return AopUtils.selectInvocableMethod(method, bean.getClass());
+		}
+		catch (IllegalStateException ex) {
+			throw new InvalidConfigurationException("the method cannot be invoked: " + ex.getMessage(), ex);
+		}
 	}
 
 }

@@ -1,6 +1,5 @@
 package io.pgqueue.listener;
 
-import java.lang.reflect.Method;
 import java.util.Collection;
 import java.util.List;
 
@@ -13,6 +12,7 @@ import org.springframework.core.MethodParameter;
 import org.springframework.core.ResolvableType;
 import org.springframework.messaging.Message;
 import org.springframework.messaging.MessageHeaders;
+import org.springframework.messaging.handler.HandlerMethod;
 import org.springframework.messaging.handler.annotation.Header;
 import org.springframework.messaging.handler.annotation.Headers;
 
@@ -25,21 +25,35 @@ import org.springframework.messaging.handler.annotation.Headers;
  */
 record HandlerSignature(boolean batch, Form form, @Nullable ResolvableType payload) {
 
-	static HandlerSignature of(Class<?> beanClass, Method method) {
-		HandlerSignature found = null;
-		for (int i = 0; i < method.getParameterCount(); i++) {
-			MethodParameter parameter = new MethodParameter(method, i).withContainingClass(beanClass);
+	/**
+	 * Looks at a method.
+	 * @param beanClass the class of the bean, which knows what generic types are
+	 * @param method the method, with the annotations of its parameters
+	 */
+	static HandlerSignature of(Class<?> beanClass, HandlerMethod method) {
+		MethodParameter parameter = payloadParameter(method);
+		return (parameter != null)
+				? of(ResolvableType
+					.forType(GenericTypeResolver.resolveType(parameter.getGenericParameterType(), beanClass)))
+				: new HandlerSignature(false, Form.PAYLOAD, null);
+	}
+
+	/**
+	 * Finds the parameter for the payload, or null if there is none.
+	 */
+	static @Nullable MethodParameter payloadParameter(HandlerMethod method) {
+		MethodParameter found = null;
+		for (MethodParameter parameter : method.getMethodParameters()) {
 			if (!takesPayload(parameter)) {
 				continue;
 			}
 			if (found != null) {
-				throw new InvalidConfigurationException("Listener method " + method
+				throw new InvalidConfigurationException("Listener method " + method.getMethod()
 						+ " has two parameters for the payload: annotate all but one with @Header or @Headers");
 			}
-			found = of(ResolvableType
-				.forType(GenericTypeResolver.resolveType(parameter.getGenericParameterType(), beanClass)));
+			found = parameter;
 		}
-		return (found != null) ? found : new HandlerSignature(false, Form.PAYLOAD, null);
+		return found;
 	}
 
 	private static HandlerSignature of(ResolvableType type) {

@@ -28,6 +28,8 @@ final class MessageProcessor {
 
 	private final QueueEventListener events;
 
+	private final FailurePolicy failurePolicy;
+
 	private volatile boolean stopping;
 
 	MessageProcessor(ContainerOptions options, HandlerMethodInvoker handler, Settler settler,
@@ -36,6 +38,7 @@ final class MessageProcessor {
 		this.handler = handler;
 		this.settler = settler;
 		this.events = events;
+		this.failurePolicy = new FailurePolicy(options, handler);
 	}
 
 	void process(List<Delivery> deliveries) throws InterruptedException {
@@ -118,7 +121,7 @@ final class MessageProcessor {
 			release(delivery);
 			return;
 		}
-		Verdict verdict = this.options.retryPolicy().decide(delivery.message().attempt(), failure);
+		Verdict verdict = this.failurePolicy.decide(delivery, failure);
 		log(delivery, verdict, failure);
 		this.events.failed(this.options.queue(), Delivery.SUBSCRIPTION, failure);
 		this.settler.settle(new Outcome(delivery, verdict, failure));
@@ -131,9 +134,14 @@ final class MessageProcessor {
 					ErrorText.oneLine(failure));
 		}
 		else if (verdict instanceof Verdict.Retry retry) {
-			logger.info("Message {} of queue '{}' failed, attempt {} of {}, next in {} ms: {}", id,
+			logger.info("Message {} of queue '{}' failed, attempt {} of {}{}, next in {} ms: {}", id,
 					this.options.queue(), delivery.message().attempt(), this.options.retryPolicy().maxAttempts(),
-					retry.delay().toMillis(), ErrorText.oneLine(failure));
+					retry.counted() ? "" : ", which does not count", retry.delay().toMillis(),
+					ErrorText.oneLine(failure));
+		}
+		else {
+			logger.info("Message {} of queue '{}' failed and is acknowledged by the error handler: {}", id,
+					this.options.queue(), ErrorText.oneLine(failure));
 		}
 		logger.debug("Failure of message {}", id, failure);
 	}

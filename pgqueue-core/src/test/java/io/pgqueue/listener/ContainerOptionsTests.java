@@ -5,6 +5,7 @@ import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
 import io.pgqueue.InvalidConfigurationException;
+import io.pgqueue.QueueErrorHandler;
 import io.pgqueue.RetryPolicy;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,23 +21,25 @@ class ContainerOptionsTests {
 	void theDefaultsAreThoseOfTheDocumentation() {
 		ContainerOptions options = ContainerOptions.builder("id", "queue").build();
 		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 1, 500, Duration.ofSeconds(1),
-				RetryPolicy.DEFAULT, true, false, Duration.ofSeconds(20)));
+				RetryPolicy.DEFAULT, null, true, false, Duration.ofSeconds(20)));
 	}
 
 	@Test
 	void theBuilderSetsEveryOption() {
 		RetryPolicy policy = new RetryPolicy(2, Duration.ZERO, 1, Duration.ZERO, 0);
+		QueueErrorHandler errorHandler = (message, failure, verdict) -> verdict;
 		ContainerOptions options = ContainerOptions.builder("id", "queue")
 			.concurrency(3)
 			.batchSize(4)
 			.pollInterval(Duration.ofSeconds(5))
 			.retryPolicy(policy)
+			.errorHandler(errorHandler)
 			.autoStartup(false)
 			.virtualThreads(true)
 			.shutdownTimeout(Duration.ofSeconds(6))
 			.build();
-		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 3, 4, Duration.ofSeconds(5), policy, false,
-				true, Duration.ofSeconds(6)));
+		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 3, 4, Duration.ofSeconds(5), policy,
+				errorHandler, false, true, Duration.ofSeconds(6)));
 	}
 
 	@ParameterizedTest(name = "{0}")

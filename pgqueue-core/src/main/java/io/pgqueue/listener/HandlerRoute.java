@@ -1,0 +1,13 @@
+package io.pgqueue.listener;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One handler method of a listener.
+ *
+ * @param method the method
+ * @param signature what it takes
+ * @param validation checks payloads for it, or null for no check
+ */
+record HandlerRoute(ListenerMethod method, HandlerSignature signature, @Nullable PayloadValidation validation) {
+}

@@ -1,0 +1,39 @@
+package io.pgqueue.listener;
+
+import java.util.Map;
+import java.util.TreeSet;
+
+import io.pgqueue.QueueHeaders;
+import io.pgqueue.UnknownTypeException;
+import org.jspecify.annotations.Nullable;
+
+import org.springframework.messaging.MessageHeaders;
+
+/**
+ * The handler methods of a listener: one for everything, or one per logical type. The
+ * type is looked up as a key; nothing is ever made of its text.
+ *
+ * @param byType the methods by the types that they take
+ * @param other takes everything else, or null for nothing
+ */
+record HandlerRoutes(Map<String, HandlerRoute> byType, @Nullable HandlerRoute other) {
+
+	HandlerRoute choose(MessageHeaders headers) {
+		Object type = headers.get(QueueHeaders.TYPE);
+		HandlerRoute chosen = (type instanceof String name) ? this.byType.getOrDefault(name, this.other) : this.other;
+		if (chosen == null) {
+			throw new UnknownTypeException(
+					"The header '" + QueueHeaders.TYPE + "' " + ((type != null) ? "names another type" : "is missing")
+							+ ", but only these types are handled: " + new TreeSet<>(this.byType.keySet()));
+		}
+		return chosen;
+	}
+
+	/**
+	 * Tells whether the method takes a list; several methods never do.
+	 */
+	boolean isBatch() {
+		return this.other != null && this.other.signature().batch();
+	}
+
+}
