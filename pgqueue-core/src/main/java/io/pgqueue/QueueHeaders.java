@@ -67,6 +67,13 @@ public final class QueueHeaders {
 	 */
 	public static final String CONTENT_TYPE = "content-type";
 
+	/**
+	 * Logical type of the payload, a {@link String} that sender and handler agree on, for
+	 * queues that carry several types. Set with {@link SendOptions#type(String)}; chooses
+	 * the {@code @QueueHandler} method. Never the name of a class.
+	 */
+	public static final String TYPE = "type";
+
 	private QueueHeaders() {
 	}
 

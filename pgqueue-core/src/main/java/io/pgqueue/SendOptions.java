@@ -35,6 +35,18 @@ public final class SendOptions {
 	}
 
 	/**
+	 * Sets the logical type of the payload, which chooses a {@code @QueueHandler} method
+	 * where a queue carries several types. Stored as the header
+	 * {@value QueueHeaders#TYPE}.
+	 * @param type a name that sender and handler agree on, such as {@code order-placed};
+	 * not the name of a class, which would not survive a refactoring
+	 * @return these options
+	 */
+	public SendOptions type(String type) {
+		return header(QueueHeaders.TYPE, type);
+	}
+
+	/**
 	 * Returns the headers set so far, for the template that sends.
 	 * @return names and values
 	 */

@@ -3,7 +3,8 @@ package io.pgqueue;
 import java.time.Duration;
 
 /**
- * What happens to a message after a delivery.
+ * What happens to a message after a delivery. Applications return one from a
+ * {@link QueueErrorHandler}.
  */
 public sealed interface Verdict {
 
@@ -16,10 +17,15 @@ public sealed interface Verdict {
 	/**
 	 * The message is delivered again.
 	 *
-	 * @param delay how long to wait; zero means at once
+	 * @param delay how long to wait; zero or negative means at once
 	 * @param counted whether the delivery counts as an attempt
 	 */
 	record Retry(Duration delay, boolean counted) implements Verdict {
+
+		public Retry {
+			delay = delay.isNegative() ? Duration.ZERO : Durations.limited(delay);
+		}
+
 	}
 
 	/**

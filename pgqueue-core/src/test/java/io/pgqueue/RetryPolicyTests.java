@@ -31,6 +31,15 @@ class RetryPolicyTests {
 		assertThat(delay(policy, 1_000)).isEqualTo(Duration.ofMinutes(5));
 	}
 
+	@ParameterizedTest
+	@CsvSource({ "1, 1s", "2, 2s", "3, 4s", "4, 8s", "5, 16s", "6, 32s", "7, 64s", "8, 128s", "9, 256s", "10, 300s",
+			"11, 300s", "12, 300s", "13, 300s", "14, 300s", "15, 300s", "16, 300s", "17, 300s", "18, 300s", "19, 300s",
+			"20, 300s", "1000, 300s" })
+	void theDelayAfterAnAttemptIsThatOfTheDocumentation(int attempt, String delay) {
+		RetryPolicy policy = new RetryPolicy(2_000, Duration.ofSeconds(1), 2, Duration.ofMinutes(5), 0);
+		assertThat(delay(policy, attempt)).isEqualTo(Duration.parse("PT" + delay));
+	}
+
 	@Test
 	void aMultiplierOfOneKeepsTheDelay() {
 		RetryPolicy policy = new RetryPolicy(2_000, Duration.ofMillis(250), 1, Duration.ofMinutes(5), 0);

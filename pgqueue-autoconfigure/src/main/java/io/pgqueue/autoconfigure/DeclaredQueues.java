@@ -1,7 +1,10 @@
 package io.pgqueue.autoconfigure;
 
+import java.lang.reflect.RecordComponent;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -30,7 +33,7 @@ class DeclaredQueues {
 
 	private static final String HINT = "A queue name with dots needs brackets, as in pgqueue.queues.\"[orders.eu]\".concurrency";
 
-	private static final Set<String> SETTINGS = Set.of("concurrency", "batchsize", "pollinterval");
+	private static final Set<String> SETTINGS = names("", PgQueueProperties.Settings.class);
 
 	DeclaredQueues(QueueListenerRegistry registry, List<Queue> beans, ConfigurableEnvironment environment) {
 		Set<String> names = named(environment);
@@ -60,7 +63,9 @@ class DeclaredQueues {
 	private static String queueName(ConfigurationPropertyName property) {
 		StringBuilder setting = new StringBuilder();
 		for (int i = NAME + 1; i < property.getNumberOfElements(); i++) {
-			setting.append(property.getElement(i, Form.UNIFORM));
+			if (!property.isNumericIndex(i)) {
+				setting.append(property.getElement(i, Form.UNIFORM));
+			}
 		}
 		// Environment variables separate the words of a setting as they separate
 		// everything.
@@ -68,6 +73,18 @@ class DeclaredQueues {
 			throw new InvalidConfigurationException("Property '" + property + "' is not known. " + HINT);
 		}
 		return Queue.requireValidName(property.getElement(NAME, Form.ORIGINAL));
+	}
+
+	/**
+	 * The names of settings without dots and dashes.
+	 */
+	private static Set<String> names(String prefix, Class<?> settings) {
+		Set<String> names = new HashSet<>();
+		for (RecordComponent setting : settings.getRecordComponents()) {
+			String name = prefix + setting.getName().toLowerCase(Locale.ROOT);
+			names.addAll(setting.getType().isRecord() ? names(name, setting.getType()) : Set.of(name));
+		}
+		return names;
 	}
 
 	private static void requireBrackets(String property) {

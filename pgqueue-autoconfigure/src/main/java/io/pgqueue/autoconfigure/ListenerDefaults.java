@@ -1,8 +1,10 @@
 package io.pgqueue.autoconfigure;
 
+import io.pgqueue.QueueErrorHandler;
 import io.pgqueue.RetryPolicy;
 import io.pgqueue.annotation.QueueListenerDefaults;
 import io.pgqueue.listener.ContainerOptions;
+import org.jspecify.annotations.Nullable;
 
 import org.springframework.boot.context.properties.PropertyMapper;
 
@@ -17,12 +19,13 @@ class ListenerDefaults implements QueueListenerDefaults {
 
 	private final boolean virtualThreads;
 
-	ListenerDefaults(PgQueueProperties properties, boolean virtualThreads) {
+	private final @Nullable QueueErrorHandler errorHandler;
+
+	ListenerDefaults(PgQueueProperties properties, boolean virtualThreads, @Nullable QueueErrorHandler errorHandler) {
 		this.properties = properties;
+		this.retryPolicy = properties.retry().toPolicy();
 		this.virtualThreads = virtualThreads;
-		PgQueueProperties.Retry retry = properties.retry();
-		this.retryPolicy = new RetryPolicy(retry.maxAttempts(), retry.initial(), retry.multiplier(), retry.max(),
-				retry.jitter());
+		this.errorHandler = errorHandler;
 	}
 
 	@Override
@@ -35,6 +38,7 @@ class ListenerDefaults implements QueueListenerDefaults {
 			.timeout(all.timeout())
 			.shutdownTimeout(all.shutdownTimeout())
 			.retryPolicy(this.retryPolicy)
+			.errorHandler(this.errorHandler)
 			.virtualThreads(this.virtualThreads);
 		PgQueueProperties.Settings own = this.properties.queues().get(queue);
 		if (own != null) {
@@ -43,6 +47,7 @@ class ListenerDefaults implements QueueListenerDefaults {
 			map.from(own::batchSize).to(options::batchSize);
 			map.from(own::pollInterval).to(options::pollInterval);
 			map.from(own::timeout).to(options::timeout);
+			options.retryPolicy(own.retry().over(this.retryPolicy));
 		}
 	}
 

@@ -5,6 +5,7 @@ import java.time.Duration;
 import javax.sql.DataSource;
 
 import io.pgqueue.Queue;
+import io.pgqueue.QueueErrorHandler;
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.QueueEventListeners;
 import io.pgqueue.QueueOperations;
@@ -21,7 +22,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.ObjectProvider;
-import org.springframework.beans.factory.config.ConfigurableBeanFactory;
+import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.boot.LazyInitializationExcludeFilter;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
@@ -34,6 +35,7 @@ import org.springframework.boot.thread.Threading;
 import org.springframework.context.annotation.Bean;
 import org.springframework.core.env.ConfigurableEnvironment;
 import org.springframework.core.env.Environment;
+import org.springframework.validation.Validator;
 
 /**
  * Auto-configuration of queues in the application's PostgreSQL database.
@@ -48,7 +50,7 @@ public final class PgQueueAutoConfiguration {
 	@Bean
 	static LazyInitializationExcludeFilter pgQueueListenersAreNotLazy() {
 		return (beanName, definition, type) -> type == QueueListenerRegistry.class || type == DeclaredQueues.class
-				|| !QueueListenerAnnotationBeanPostProcessor.listenerMethods(type).isEmpty();
+				|| QueueListenerAnnotationBeanPostProcessor.hasListeners(type);
 	}
 
 	@Bean
@@ -110,11 +112,13 @@ public final class PgQueueAutoConfiguration {
 
 	@Bean
 	QueueListenerRegistrar pgQueueListenerRegistrar(QueueListenerRegistry registry, PgQueueProperties properties,
-			ObjectProvider<JsonMapper> jsonMapper, Environment environment, ConfigurableBeanFactory beanFactory) {
-		JsonMapper mapper = jsonMapper.getIfUnique(JsonMapper::shared);
-		return new QueueListenerRegistrar(registry,
-				new ListenerDefaults(properties, Threading.VIRTUAL.isActive(environment)),
-				new HandlerMethodFactory(new JsonPayloadConverter(mapper), mapper, beanFactory), beanFactory);
+			Environment environment, ConfigurableListableBeanFactory beans) {
+		JsonMapper mapper = beans.getBeanProvider(JsonMapper.class).getIfUnique(JsonMapper::shared);
+		HandlerMethodFactory methods = new HandlerMethodFactory(new JsonPayloadConverter(mapper), mapper, beans)
+			.withValidator(beans.getBeanProvider(Validator.class).getIfUnique());
+		ListenerDefaults defaults = new ListenerDefaults(properties, Threading.VIRTUAL.isActive(environment),
+				beans.getBeanProvider(QueueErrorHandler.class).getIfUnique());
+		return new QueueListenerRegistrar(registry, defaults, methods, beans);
 	}
 
 	@Bean

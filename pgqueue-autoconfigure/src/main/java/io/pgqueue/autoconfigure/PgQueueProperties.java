@@ -2,7 +2,9 @@ package io.pgqueue.autoconfigure;
 
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 
+import io.pgqueue.RetryPolicy;
 import io.pgqueue.client.OutsideTransaction;
 import io.pgqueue.listener.ContainerOptions;
 import org.jspecify.annotations.Nullable;
@@ -98,10 +100,21 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * @param multiplier Factor from one delay to the next.
 	 * @param max Longest delay.
 	 * @param jitter Share of the delay that is random, from 0 to 1.
+	 * @param retryable Types of exceptions that another attempt may help. If there are
+	 * any, every other exception makes a dead letter at once.
+	 * @param fatal Types of exceptions that make a dead letter at once, even if they are
+	 * retryable too.
 	 */
 	public record Retry(@DefaultValue("5") int maxAttempts, @DefaultValue("1s") Duration initial,
-			@DefaultValue("2") double multiplier, @DefaultValue("5m") Duration max,
-			@DefaultValue("0.2") double jitter) {
+			@DefaultValue("2") double multiplier, @DefaultValue("5m") Duration max, @DefaultValue("0.2") double jitter,
+			@DefaultValue Set<Class<? extends Throwable>> retryable,
+			@DefaultValue Set<Class<? extends Throwable>> fatal) {
+
+		RetryPolicy toPolicy() {
+			return new RetryPolicy(this.maxAttempts, this.initial, this.multiplier, this.max, this.jitter,
+					this.retryable, this.fatal);
+		}
+
 	}
 
 	/**
@@ -138,9 +151,40 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * @param pollInterval Longest time between two looks into the idle queue.
 	 * @param timeout How long a delivery may take before its handler is interrupted and
 	 * it counts as failed.
+	 * @param retry What happens when a handler fails; the settings for all queues where
+	 * this is silent.
 	 */
 	public record Settings(@Nullable Integer concurrency, @Nullable Integer batchSize, @Nullable Duration pollInterval,
-			@Nullable Duration timeout) {
+			@Nullable Duration timeout, @DefaultValue QueueRetry retry) {
+	}
+
+	/**
+	 * What happens when a handler of one queue fails.
+	 *
+	 * @param maxAttempts Deliveries before a message becomes a dead letter.
+	 * @param initial Delay before the second delivery.
+	 * @param multiplier Factor from one delay to the next.
+	 * @param max Longest delay.
+	 * @param jitter Share of the delay that is random, from 0 to 1.
+	 * @param retryable Types of exceptions that another attempt may help. If there are
+	 * any, every other exception makes a dead letter at once.
+	 * @param fatal Types of exceptions that make a dead letter at once, even if they are
+	 * retryable too.
+	 */
+	public record QueueRetry(@Nullable Integer maxAttempts, @Nullable Duration initial, @Nullable Double multiplier,
+			@Nullable Duration max, @Nullable Double jitter, @Nullable Set<Class<? extends Throwable>> retryable,
+			@Nullable Set<Class<? extends Throwable>> fatal) {
+
+		RetryPolicy over(RetryPolicy all) {
+			return new RetryPolicy(or(this.maxAttempts, all.maxAttempts()), or(this.initial, all.initial()),
+					or(this.multiplier, all.multiplier()), or(this.max, all.max()), or(this.jitter, all.jitter()),
+					or(this.retryable, all.retryable()), or(this.fatal, all.fatal()));
+		}
+
+		private static <T> T or(@Nullable T own, T all) {
+			return (own != null) ? own : all;
+		}
+
 	}
 
 }

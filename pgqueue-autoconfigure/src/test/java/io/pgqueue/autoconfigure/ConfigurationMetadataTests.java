@@ -48,9 +48,9 @@ class ConfigurationMetadataTests {
 	void theReadmeNamesEveryProperty() throws IOException {
 		Set<String> expected = new TreeSet<>(properties().keySet());
 		expected.remove("pgqueue.queues");
-		for (RecordComponent setting : PgQueueProperties.Settings.class.getRecordComponents()) {
-			expected.add("pgqueue.queues.<name>." + dashed(setting.getName()));
-		}
+		Map<String, Class<?>> settings = new LinkedHashMap<>();
+		collect("pgqueue.queues.<name>", PgQueueProperties.Settings.class, settings);
+		expected.addAll(settings.keySet());
 		assertThat(readme().keySet()).containsExactlyInAnyOrderElementsOf(expected);
 	}
 

@@ -49,7 +49,7 @@ class ListenerPropertiesIntegrationTests {
 		this.application.withUserConfiguration(Inbox.class).run((context) -> {
 			ContainerOptions options = context.getBean(QueueListenerRegistry.class).container("inbox").options();
 			assertThat(options).isEqualTo(new ContainerOptions("inbox", "inbox", 1, 500, Duration.ofSeconds(1),
-					new RetryPolicy(5, Duration.ofSeconds(1), 2, Duration.ofMinutes(5), 0.2), true, false,
+					new RetryPolicy(5, Duration.ofSeconds(1), 2, Duration.ofMinutes(5), 0.2), null, true, false,
 					Duration.ofSeconds(20)));
 		});
 	}

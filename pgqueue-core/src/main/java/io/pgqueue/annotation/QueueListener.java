@@ -2,6 +2,7 @@ package io.pgqueue.annotation;
 
 import java.lang.annotation.Documented;
 import java.lang.annotation.ElementType;
+import java.lang.annotation.Repeatable;
 import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
@@ -19,6 +20,10 @@ import org.springframework.messaging.handler.annotation.MessageMapping;
  * may carry {@link org.springframework.messaging.handler.annotation.Header @Header} and
  * {@link org.springframework.messaging.handler.annotation.Headers @Headers}.
  * <p>
+ * On a class, {@link QueueHandler @QueueHandler} methods handle the messages, chosen by
+ * their logical type. May be repeated to listen to several queues, and stand on an
+ * annotation of the application's own.
+ * <p>
  * A message is acknowledged after the method has returned, or after the
  * {@code CompletionStage} that it returns is complete. If the method is transactional,
  * the acknowledgement commits inside its transaction. When it throws, the message is
@@ -26,9 +31,10 @@ import org.springframework.messaging.handler.annotation.MessageMapping;
  * <p>
  * All attributes may contain <code>${...}</code> and <code>#{...}</code>.
  */
-@Target({ ElementType.METHOD, ElementType.ANNOTATION_TYPE })
+@Target({ ElementType.METHOD, ElementType.TYPE, ElementType.ANNOTATION_TYPE })
 @Retention(RetentionPolicy.RUNTIME)
 @Documented
+@Repeatable(QueueListeners.class)
 @MessageMapping
 public @interface QueueListener {
 
@@ -37,49 +43,63 @@ public @interface QueueListener {
 	 * @return the name
 	 */
 	@AliasFor("queue")
-	String value() default "";
+	String value()
+
+	default "";
 
 	/**
 	 * Name of the queue.
 	 * @return the name
 	 */
-	@AliasFor("value")
-	String queue() default "";
+	@AliasFor("value") String queue()
+
+	default "";
 
 	/**
 	 * Identity of the container in the registry; by default made of bean name and method
-	 * name.
+	 * name, with the types of the parameters if the method is overloaded and the queue if
+	 * the annotation is repeated.
 	 * @return the id
 	 */
-	String id() default "";
+	String id()
+
+	default "";
 
 	/**
 	 * How many messages, or batches, are handled at a time; by default
 	 * {@code pgqueue.listener.concurrency}.
 	 * @return a number
 	 */
-	String concurrency() default "";
+	String concurrency()
+
+	default "";
 
 	/**
 	 * Most messages that are claimed at once, and most that a batch handler gets; by
 	 * default {@code pgqueue.listener.batch-size}.
 	 * @return a number
 	 */
-	String batchSize() default "";
+	String batchSize()
+
+	default "";
 
 	/**
 	 * Longest time between two looks into the idle queue, as {@code 500ms} or
 	 * {@code PT1S}; by default {@code pgqueue.listener.poll-interval}.
 	 * @return a duration
 	 */
-	String pollInterval() default "";
+	String pollInterval()
+
+	default "";
 
 	/**
 	 * Whether the container starts with the application; by default
 	 * {@code pgqueue.listener.auto-startup}.
 	 * @return {@code true} or {@code false}
 	 */
-	String autoStartup() default "";
+	String autoStartup()
+
+	default "";
 
 	/**
 	 * When a message is acknowledged: {@code auto}, {@code transactional}, {@code manual}
@@ -87,7 +107,9 @@ public @interface QueueListener {
 	 * default.
 	 * @return the name of a mode
 	 */
-	String ackMode() default "";
+	String ackMode()
+
+	default "";
 
 	/**
 	 * How long a delivery may take before its handler is interrupted and it counts as
@@ -95,7 +117,9 @@ public @interface QueueListener {
 	 * {@code pgqueue.listener.timeout}.
 	 * @return a duration
 	 */
-	String timeout() default "";
+	String timeout()
+
+	default "";
 
 	/**
 	 * Name of the bean that opens the transactions of {@code ackMode = "transactional"};
@@ -103,5 +127,50 @@ public @interface QueueListener {
 	 * @return the name of a bean
 	 */
 	String transactionManager() default "";
+
+	*
+
+	Name of a
+	{@link io.pgqueue.RetryPolicy}bean;
+
+	by default*
+	{@code pgqueue.queues.<name>.retry}and
+	{@code pgqueue.retry}decide.*@return
+	the name
+	of a bean,
+	or an
+	expression that
+	gives a policy*/
+
+	String retryPolicy()
+
+	default "";
+
+	/**
+	 * Name of a {@link io.pgqueue.QueueErrorHandler} bean; by default the only or primary
+	 * bean of that type, if there is one.
+	 * @return the name of a bean, or an expression that gives an error handler
+	 */
+	String errorHandler()
+
+	default "";
+
+	/**
+	 * Name of a {@link org.springframework.messaging.converter.MessageConverter} bean
+	 * that reads the payloads. It gets the stored JSON as text. By default the
+	 * application's {@code JsonMapper} reads them.
+	 * @return the name of a bean, or an expression that gives a converter
+	 */
+	String messageConverter()
+
+	default "";
+
+	/**
+	 * Name of a {@link QueueListenerDefaults} bean that prepares the container: settings
+	 * for a group of listeners, in code. Applied after all properties and before the
+	 * other attributes.
+	 * @return the name of a bean, or an expression that gives such defaults
+	 */
+	String containerFactory() default "";
 
 }

@@ -1,9 +1,7 @@
 package io.pgqueue.annotation;
 
-import java.lang.reflect.Method;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
@@ -11,13 +9,10 @@ import java.util.function.Supplier;
 import org.springframework.aop.framework.AopProxyUtils;
 import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.beans.factory.config.BeanPostProcessor;
-import org.springframework.core.MethodIntrospector;
-import org.springframework.core.annotation.AnnotatedElementUtils;
-import org.springframework.core.annotation.AnnotationUtils;
 
 /**
- * Finds {@link QueueListener @QueueListener} methods and has a container registered for
- * each, once all singletons are there.
+ * Finds {@link QueueListener @QueueListener} methods and classes and has a container
+ * registered for each, once all singletons are there.
  */
 public final class QueueListenerAnnotationBeanPostProcessor implements BeanPostProcessor, SmartInitializingSingleton {
 
@@ -42,11 +37,11 @@ public final class QueueListenerAnnotationBeanPostProcessor implements BeanPostP
 	public Object postProcessAfterInitialization(Object bean, String beanName) {
 		Class<?> type = AopProxyUtils.ultimateTargetClass(bean);
 		if (!this.withoutListeners.contains(type)) {
-			Map<Method, QueueListener> methods = listenerMethods(type);
-			if (methods.isEmpty()) {
+			List<ListenerEndpoint> endpoints = ListenerEndpoints.of(type);
+			if (endpoints.isEmpty()) {
 				this.withoutListeners.add(type);
 			}
-			methods.forEach((method, listener) -> add(new Found(bean, beanName, method, listener)));
+			endpoints.forEach((endpoint) -> add(new Found(bean, beanName, endpoint)));
 		}
 		return bean;
 	}
@@ -63,17 +58,14 @@ public final class QueueListenerAnnotationBeanPostProcessor implements BeanPostP
 	}
 
 	/**
-	 * Finds the listener methods of a class.
+	 * Tells whether a class has listeners.
 	 * @param type the class
-	 * @return the methods with their annotation, attributes of composed ones merged
+	 * @return whether it has
+	 * @throws io.pgqueue.InvalidConfigurationException if its annotations do not fit
+	 * together
 	 */
-	public static Map<Method, QueueListener> listenerMethods(Class<?> type) {
-		if (!AnnotationUtils.isCandidateClass(type, QueueListener.class)) {
-			return Map.of();
-		}
-		return MethodIntrospector.selectMethods(type,
-				(MethodIntrospector.MetadataLookup<QueueListener>) (method) -> AnnotatedElementUtils
-					.findMergedAnnotation(method, QueueListener.class));
+	public static boolean hasListeners(Class<?> type) {
+		return !ListenerEndpoints.of(type).isEmpty();
 	}
 
 	// Beans that are made later, on demand, are registered at once.
@@ -88,18 +80,17 @@ public final class QueueListenerAnnotationBeanPostProcessor implements BeanPostP
 	}
 
 	private void register(Found one) {
-		this.registrar.get().register(one.bean(), one.beanName(), one.method(), one.listener());
+		this.registrar.get().register(one.bean(), one.beanName(), one.endpoint());
 	}
 
 	/**
-	 * A listener method.
+	 * A listener.
 	 *
 	 * @param bean the bean, possibly a proxy
 	 * @param beanName its name
-	 * @param method the method as it is declared
-	 * @param listener its annotation
+	 * @param endpoint what of it listens
 	 */
-	private record Found(Object bean, String beanName, Method method, QueueListener listener) {
+	private record Found(Object bean, String beanName, ListenerEndpoint endpoint) {
 	}
 
 }

@@ -1,29 +1,33 @@
 package io.pgqueue.annotation;
 
-import java.lang.reflect.Method;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Stream;
 
 import io.pgqueue.AckMode;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.Queue;
+import io.pgqueue.QueueErrorHandler;
+import io.pgqueue.RetryPolicy;
 import io.pgqueue.listener.ContainerOptions;
 import io.pgqueue.listener.HandlerMethodFactory;
+import io.pgqueue.listener.HandlerMethodInvoker;
 import io.pgqueue.listener.QueueListenerRegistry;
 import org.jspecify.annotations.Nullable;
 
-import org.springframework.aop.support.AopUtils;
 import org.springframework.beans.BeansException;
 import org.springframework.beans.factory.config.BeanExpressionContext;
 import org.springframework.beans.factory.config.BeanExpressionResolver;
 import org.springframework.beans.factory.config.ConfigurableBeanFactory;
 import org.springframework.format.datetime.standard.DurationFormatterUtils;
+import org.springframework.messaging.converter.MessageConverter;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.util.StringUtils;
 
 /**
- * Turns a {@link QueueListener @QueueListener} method into a registered container.
+ * Turns a {@link QueueListener @QueueListener} method or class into a registered
+ * container.
  */
 public final class QueueListenerRegistrar {
 
@@ -54,17 +58,19 @@ public final class QueueListenerRegistrar {
 	 * Registers a container.
 	 * @param bean the bean, possibly a proxy
 	 * @param beanName its name
-	 * @param method the method as it is declared
-	 * @param listener its annotation
+	 * @param endpoint what of it listens
 	 * @throws InvalidConfigurationException if the annotation or the method cannot work
 	 */
-	public void register(Object bean, String beanName, Method method, QueueListener listener) {
+	void register(Object bean, String beanName, ListenerEndpoint endpoint) {
+		QueueListener listener = endpoint.listener();
 		try {
 			String queue = Queue.requireValidName(resolve("queue", listener.queue()));
 			String id = resolve("id", listener.id());
 			ContainerOptions.Builder options = ContainerOptions
-				.builder(StringUtils.hasText(id) ? id : beanName + "." + method.getName(), queue);
+				.builder(StringUtils.hasText(id) ? id : endpoint.defaultId(beanName, queue), queue);
 			this.defaults.apply(queue, options);
+			bean("containerFactory", listener.containerFactory(), QueueListenerDefaults.class)
+				.ifPresent((factory) -> factory.apply(queue, options));
 			set("concurrency", listener.concurrency(), Integer::valueOf, options::concurrency);
 			set("batchSize", listener.batchSize(), Integer::valueOf, options::batchSize);
 			set("pollInterval", listener.pollInterval(), DurationFormatterUtils::detectAndParse, options::pollInterval);
@@ -72,20 +78,42 @@ public final class QueueListenerRegistrar {
 			set("timeout", listener.timeout(), DurationFormatterUtils::detectAndParse, options::timeout);
 			set("ackMode", listener.ackMode(), QueueListenerRegistrar::toAckMode,
 					(mode) -> options.ackMode(mode).transactionManager(transactionManager(mode, listener)));
-			this.registry.register(options.build(), this.methods.create(bean, invocable(bean, method)));
+			bean("retryPolicy", listener.retryPolicy(), RetryPolicy.class).ifPresent(options::retryPolicy);
+			bean("errorHandler", listener.errorHandler(), QueueErrorHandler.class).ifPresent(options::errorHandler);
+			this.registry.register(options.build(), handler(bean, endpoint));
 		}
 		catch (InvalidConfigurationException ex) {
-			throw new InvalidConfigurationException("@QueueListener " + method.getDeclaringClass().getSimpleName() + "."
-					+ method.getName() + ": " + ex.getMessage(), ex);
+			throw new InvalidConfigurationException(endpoint.describe() + ": " + ex.getMessage(), ex);
 		}
 	}
 
-	private static Method invocable(Object bean, Method method) {
-		try {
-			return AopUtils.selectInvocableMethod(method, bean.getClass());
+	private HandlerMethodInvoker handler(Object bean, ListenerEndpoint endpoint) {
+		HandlerMethodFactory factory = bean("messageConverter", endpoint.listener().messageConverter(),
+				MessageConverter.class)
+			.map(this.methods::withConverter)
+			.orElse(this.methods);
+		if (!endpoint.ofClass()) {
+			return factory.create(bean, endpoint.methods().get(0));
 		}
-		catch (IllegalStateException ex) {
-			throw new InvalidConfigurationException("the method cannot be invoked: " + ex.getMessage(), ex);
+		HandlerTypes types = HandlerTypes.of(endpoint.methods(), (type) -> resolve("type", type));
+		return factory.create(bean, types.methods(), types.other());
+	}
+
+	private <T> Optional<T> bean(String attribute, String text, Class<T> type) {
+		Object value = evaluate(attribute, text);
+		if (type.isInstance(value)) {
+			return Optional.of(type.cast(value));
+		}
+		String name = toText(value).trim();
+		if (name.isEmpty()) {
+			return Optional.empty();
+		}
+		try {
+			return Optional.of(this.beanFactory.getBean(name, type));
+		}
+		catch (BeansException ex) {
+			throw new InvalidConfigurationException(attribute + " is '" + name + "', but there is no such bean of type "
+					+ type.getName() + ": " + ex.getMessage(), ex);
 		}
 	}
 
@@ -104,12 +132,15 @@ public final class QueueListenerRegistrar {
 	}
 
 	private String resolve(String attribute, String text) {
+		return toText(evaluate(attribute, text));
+	}
+
+	private @Nullable Object evaluate(String attribute, String text) {
 		try {
 			String embedded = this.beanFactory.resolveEmbeddedValue(text);
 			BeanExpressionResolver expressions = this.beanFactory.getBeanExpressionResolver();
-			Object value = (expressions != null)
+			return (expressions != null)
 					? expressions.evaluate(embedded, new BeanExpressionContext(this.beanFactory, null)) : embedded;
-			return toText(value);
 		}
 		catch (RuntimeException ex) {
 			throw new InvalidConfigurationException(attribute + " cannot be resolved: " + ex.getMessage(), ex);
@@ -124,15 +155,8 @@ public final class QueueListenerRegistrar {
 		if (mode != AckMode.TRANSACTIONAL) {
 			return null;
 		}
-		String name = resolve("transactionManager", listener.transactionManager());
-		try {
-			return StringUtils.hasText(name) ? this.beanFactory.getBean(name, PlatformTransactionManager.class)
-					: this.beanFactory.getBeanProvider(PlatformTransactionManager.class).getIfUnique();
-		}
-		catch (BeansException ex) {
-			throw new InvalidConfigurationException(
-					"transactionManager is '" + name + "', which cannot be used: " + ex.getMessage(), ex);
-		}
+		return bean("transactionManager", listener.transactionManager(), PlatformTransactionManager.class)
+			.orElseGet(() -> this.beanFactory.getBeanProvider(PlatformTransactionManager.class).getIfUnique());
 	}
 
 	private static AckMode toAckMode(String value) {

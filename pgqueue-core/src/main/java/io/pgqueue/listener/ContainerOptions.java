@@ -6,6 +6,7 @@ import io.pgqueue.AckMode;
 import io.pgqueue.Durations;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.Queue;
+import io.pgqueue.QueueErrorHandler;
 import io.pgqueue.RetryPolicy;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +22,7 @@ import org.springframework.transaction.PlatformTransactionManager;
  * from 1 to 10,000
  * @param pollInterval longest time between two looks into an idle queue
  * @param retryPolicy what happens when a handler fails
+ * @param errorHandler has the last word when a handler fails, or null for nobody
  * @param autoStartup whether the container starts with the application
  * @param virtualThreads whether handlers run on virtual threads
  * @param shutdownTimeout how long handlers may finish when the container stops
@@ -31,8 +33,9 @@ import org.springframework.transaction.PlatformTransactionManager;
  * in any other mode
  */
 public record ContainerOptions(String id, String queue, int concurrency, int batchSize, Duration pollInterval,
-		RetryPolicy retryPolicy, boolean autoStartup, boolean virtualThreads, Duration shutdownTimeout, AckMode ackMode,
-		Duration timeout, @Nullable PlatformTransactionManager transactionManager) {
+		RetryPolicy retryPolicy, @Nullable QueueErrorHandler errorHandler, boolean autoStartup, boolean virtualThreads,
+		Duration shutdownTimeout, AckMode ackMode, Duration timeout,
+		@Nullable PlatformTransactionManager transactionManager) {
 
 	/**
 	 * Most messages that are claimed at once by default.
@@ -90,6 +93,8 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 
 		private RetryPolicy retryPolicy = RetryPolicy.DEFAULT;
 
+		private @Nullable QueueErrorHandler errorHandler;
+
 		private boolean autoStartup = true;
 
 		private boolean virtualThreads = false;
@@ -146,6 +151,16 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		 */
 		public Builder retryPolicy(RetryPolicy retryPolicy) {
 			this.retryPolicy = retryPolicy;
+			return this;
+		}
+
+		/**
+		 * Sets who has the last word when a handler fails.
+		 * @param errorHandler has the last word when a handler fails; nobody by default
+		 * @return this builder
+		 */
+		public Builder errorHandler(@Nullable QueueErrorHandler errorHandler) {
+			this.errorHandler = errorHandler;
 			return this;
 		}
 
@@ -219,8 +234,8 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		 */
 		public ContainerOptions build() {
 			return new ContainerOptions(this.id, this.queue, this.concurrency, this.batchSize, this.pollInterval,
-					this.retryPolicy, this.autoStartup, this.virtualThreads, this.shutdownTimeout, this.ackMode,
-					this.timeout, this.transactionManager);
+					this.retryPolicy, this.errorHandler, this.autoStartup, this.virtualThreads, this.shutdownTimeout,
+					this.ackMode, this.timeout, this.transactionManager);
 		}
 
 	}

@@ -3,10 +3,12 @@ package io.pgqueue.listener;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 
 import io.pgqueue.QueueHeaders;
+import io.pgqueue.QueueMessage;
 import io.pgqueue.engine.ClaimedMessage;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
@@ -18,32 +20,24 @@ import org.springframework.messaging.MessageHeaders;
 import org.springframework.messaging.converter.MessageConversionException;
 import org.springframework.messaging.converter.MessageConverter;
 import org.springframework.messaging.converter.SmartMessageConverter;
-import org.springframework.messaging.handler.invocation.InvocableHandlerMethod;
 import org.springframework.messaging.support.GenericMessage;
 
 /**
- * Decodes messages for one handler method and invokes it. Made by a
- * {@link HandlerMethodFactory}.
+ * Decodes messages for the handler method, or the one of several that takes them, and
+ * invokes it. Made by a {@link HandlerMethodFactory}.
  */
 public final class HandlerMethodInvoker {
 
 	private static final Object NOTHING = new Object();
 
-	private final InvocableHandlerMethod method;
-
-	private final HandlerSignature signature;
-
-	private final @Nullable HandlerTransaction transaction;
+	private final HandlerRoutes routes;
 
 	private final MessageConverter converter;
 
 	private final ObjectReader headerReader;
 
-	HandlerMethodInvoker(InvocableHandlerMethod method, HandlerSignature signature,
-			@Nullable HandlerTransaction transaction, MessageConverter converter, ObjectReader headerReader) {
-		this.method = method;
-		this.signature = signature;
-		this.transaction = transaction;
+	HandlerMethodInvoker(HandlerRoutes routes, MessageConverter converter, ObjectReader headerReader) {
+		this.routes = routes;
 		this.converter = converter;
 		this.headerReader = headerReader;
 	}
@@ -53,32 +47,53 @@ public final class HandlerMethodInvoker {
 	 * @return whether it does
 	 */
 	public boolean isBatch() {
-		return this.signature.batch();
+		return this.routes.isBatch();
 	}
 
 	/**
 	 * Tells whether the method takes an {@link io.pgqueue.Acknowledgement}.
 	 */
 	boolean isManual() {
-		return this.signature.manual();
+		return this.routes.all().stream().anyMatch((route) -> route.signature().manual());
 	}
 
 	/**
-	 * Returns the transaction that the method opens by itself, if that can acknowledge.
+	 * Returns the transactions that methods open by themselves, where that can
+	 * acknowledge.
 	 */
-	@Nullable HandlerTransaction transaction() {
-		return this.transaction;
+	List<HandlerTransaction> transactions() {
+		return this.routes.all().stream().map(HandlerRoute::transaction).filter(Objects::nonNull).toList();
 	}
 
 	/**
 	 * Decodes one message.
 	 * @throws MessageConversionException if that is not possible
+	 * @throws io.pgqueue.DeadLetterException if its type is unknown, or it is not valid
 	 */
 	Message<?> decode(ClaimedMessage message, String queue) {
 		MessageHeaders headers = new DeliveryHeaders(message, queue, headers(message.headers()));
-		ResolvableType type = this.signature.payload();
+		HandlerRoute route = this.routes.choose(headers);
+		ResolvableType type = route.signature().payload();
 		Object payload = (type != null) ? payload(message.payload(), headers, type) : NOTHING;
+		if (route.validation() != null) {
+			route.validation().validate(payload);
+		}
 		return new GenericMessage<>(payload, headers);
+	}
+
+	/**
+	 * Returns a message with the JSON that is stored, and without headers if they cannot
+	 * be read.
+	 */
+	QueueMessage<String> undecoded(ClaimedMessage message, String queue) {
+		Map<String, Object> headers = Map.of();
+		try {
+			headers = headers(message.headers());
+		}
+		catch (MessageConversionException ex) {
+			// That is the failure that is asked about.
+		}
+		return new DeliveryHeaders(message, queue, headers).toQueueMessage(message.payload());
 	}
 
 	/**
@@ -86,15 +101,16 @@ public final class HandlerMethodInvoker {
 	 * @return the result
 	 */
 	@Nullable Object invoke(List<Message<?>> messages) throws Exception {
-		Message<?> argument = this.signature.batch() ? batch(messages) : messages.get(0);
-		Object result = this.method.invoke(argument);
+		HandlerRoute route = this.routes.choose(messages.get(0).getHeaders());
+		Message<?> argument = route.signature().batch() ? batch(messages, route.signature()) : messages.get(0);
+		Object result = route.method().invoke(argument);
 		return (result instanceof CompletionStage<?> stage) ? await(stage) : result;
 	}
 
-	private Message<?> batch(List<Message<?>> messages) {
+	private static Message<?> batch(List<Message<?>> messages, HandlerSignature signature) {
 		List<Object> elements = new ArrayList<>(messages.size());
 		for (Message<?> message : messages) {
-			elements.add(element(message));
+			elements.add(element(message, signature));
 		}
 		MessageHeaders first = messages.get(0).getHeaders();
 		Map<String, Object> shared = Map.of(QueueHeaders.QUEUE, first.get(QueueHeaders.QUEUE),
@@ -102,8 +118,8 @@ public final class HandlerMethodInvoker {
 		return new GenericMessage<>(elements, shared);
 	}
 
-	private Object element(Message<?> message) {
-		return switch (this.signature.form()) {
+	private static Object element(Message<?> message, HandlerSignature signature) {
+		return switch (signature.form()) {
 			case PAYLOAD -> message.getPayload();
 			case MESSAGE -> message;
 			case QUEUE_MESSAGE -> ((DeliveryHeaders) message.getHeaders()).toQueueMessage(message.getPayload());
@@ -111,14 +127,26 @@ public final class HandlerMethodInvoker {
 	}
 
 	private Object payload(String json, MessageHeaders headers, ResolvableType type) {
-		Message<String> stored = new GenericMessage<>(json, headers);
-		Object payload = (this.converter instanceof SmartMessageConverter smart)
-				? smart.fromMessage(stored, type.toClass(), type.getType())
-				: this.converter.fromMessage(stored, type.toClass());
+		Object payload = convert(new GenericMessage<>(json, headers), type);
 		if (payload == null) {
 			throw new MessageConversionException("No message converter reads " + type);
 		}
 		return payload;
+	}
+
+	// What an application's converter throws would quote the payload.
+	private @Nullable Object convert(Message<String> stored, ResolvableType type) {
+		try {
+			return (this.converter instanceof SmartMessageConverter smart)
+					? smart.fromMessage(stored, type.toClass(), type.getType())
+					: this.converter.fromMessage(stored, type.toClass());
+		}
+		catch (RuntimeException ex) {
+			if (this.converter instanceof JsonPayloadConverter && ex instanceof MessageConversionException) {
+				throw ex;
+			}
+			throw new MessageConversionException("The payload cannot be read as " + type + ": " + CauseNames.of(ex));
+		}
 	}
 
 	private Map<String, Object> headers(@Nullable String json) {

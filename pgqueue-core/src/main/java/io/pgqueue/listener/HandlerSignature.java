@@ -1,8 +1,8 @@
 package io.pgqueue.listener;
 
-import java.lang.reflect.Method;
 import java.util.Collection;
 import java.util.List;
+import java.util.stream.Stream;
 
 import io.pgqueue.Acknowledgement;
 import io.pgqueue.InvalidConfigurationException;
@@ -14,6 +14,7 @@ import org.springframework.core.MethodParameter;
 import org.springframework.core.ResolvableType;
 import org.springframework.messaging.Message;
 import org.springframework.messaging.MessageHeaders;
+import org.springframework.messaging.handler.HandlerMethod;
 import org.springframework.messaging.handler.annotation.Header;
 import org.springframework.messaging.handler.annotation.Headers;
 
@@ -27,39 +28,52 @@ import org.springframework.messaging.handler.annotation.Headers;
  */
 record HandlerSignature(boolean batch, Form form, @Nullable ResolvableType payload, boolean manual) {
 
-	static HandlerSignature of(Class<?> beanClass, Method method) {
-		HandlerSignature found = null;
-		boolean manual = false;
-		for (int i = 0; i < method.getParameterCount(); i++) {
-			MethodParameter parameter = new MethodParameter(method, i).withContainingClass(beanClass);
-			manual |= parameter.getParameterType() == Acknowledgement.class;
+	/**
+	 * Looks at a method.
+	 * @param beanClass the class of the bean, which knows what generic types are
+	 * @param method the method, with the annotations of its parameters
+	 */
+	static HandlerSignature of(Class<?> beanClass, HandlerMethod method) {
+		boolean manual = Stream.of(method.getMethodParameters())
+			.anyMatch((parameter) -> parameter.getParameterType() == Acknowledgement.class);
+		MethodParameter parameter = payloadParameter(method);
+		return (parameter != null)
+				? of(ResolvableType
+					.forType(GenericTypeResolver.resolveType(parameter.getGenericParameterType(), beanClass)), manual)
+				: new HandlerSignature(false, Form.PAYLOAD, null, manual);
+	}
+
+	/**
+	 * Finds the parameter for the payload, or null if there is none.
+	 */
+	static @Nullable MethodParameter payloadParameter(HandlerMethod method) {
+		MethodParameter found = null;
+		for (MethodParameter parameter : method.getMethodParameters()) {
 			if (!takesPayload(parameter)) {
 				continue;
 			}
 			if (found != null) {
-				throw new InvalidConfigurationException("Listener method " + method
+				throw new InvalidConfigurationException("Listener method " + method.getMethod()
 						+ " has two parameters for the payload: annotate all but one with @Header or @Headers");
 			}
-			found = of(ResolvableType
-				.forType(GenericTypeResolver.resolveType(parameter.getGenericParameterType(), beanClass)));
+			found = parameter;
 		}
-		return (found != null) ? new HandlerSignature(found.batch(), found.form(), found.payload(), manual)
-				: new HandlerSignature(false, Form.PAYLOAD, null, manual);
+		return found;
 	}
 
-	private static HandlerSignature of(ResolvableType type) {
+	private static HandlerSignature of(ResolvableType type, boolean manual) {
 		Class<?> raw = type.toClass();
 		if (raw == List.class || raw == Collection.class) {
-			HandlerSignature element = of(type.getGeneric());
-			return new HandlerSignature(true, element.form(), element.payload(), false);
+			HandlerSignature element = of(type.getGeneric(), manual);
+			return new HandlerSignature(true, element.form(), element.payload(), manual);
 		}
 		if (QueueMessage.class == raw) {
-			return new HandlerSignature(false, Form.QUEUE_MESSAGE, type.getGeneric(), false);
+			return new HandlerSignature(false, Form.QUEUE_MESSAGE, type.getGeneric(), manual);
 		}
 		if (Message.class.isAssignableFrom(raw)) {
-			return new HandlerSignature(false, Form.MESSAGE, type.getGeneric(), false);
+			return new HandlerSignature(false, Form.MESSAGE, type.getGeneric(), manual);
 		}
-		return new HandlerSignature(false, Form.PAYLOAD, type, false);
+		return new HandlerSignature(false, Form.PAYLOAD, type, manual);
 	}
 
 	private static boolean takesPayload(MethodParameter parameter) {

@@ -1,7 +1,9 @@
 package io.pgqueue.listener;
 
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Collectors;
 
 import io.pgqueue.AckMode;
 import io.pgqueue.BatchResult;
@@ -30,7 +32,7 @@ final class HandlerTransactions {
 
 	private final @Nullable TransactionTemplate template;
 
-	private final @Nullable String transactionOfHandler;
+	private final Set<String> transactionsOfHandler;
 
 	private final AtomicBoolean warned = new AtomicBoolean();
 
@@ -40,15 +42,16 @@ final class HandlerTransactions {
 		this.shared = shared;
 		this.template = (options.ackMode() == AckMode.TRANSACTIONAL && options.transactionManager() != null)
 				? new TransactionTemplate(options.transactionManager()) : null;
-		HandlerTransaction own = handler.transaction();
-		this.transactionOfHandler = (options.ackMode() == AckMode.AUTO && own != null) ? own.name() : null;
+		this.transactionsOfHandler = (options.ackMode() == AckMode.AUTO)
+				? handler.transactions().stream().map(HandlerTransaction::name).collect(Collectors.toUnmodifiableSet())
+				: Set.of();
 	}
 
 	/**
 	 * Tells whether a transaction is expected to acknowledge.
 	 */
 	boolean areExpected() {
-		return this.template != null || this.transactionOfHandler != null;
+		return this.template != null || !this.transactionsOfHandler.isEmpty();
 	}
 
 	/**
@@ -98,7 +101,7 @@ final class HandlerTransactions {
 	 * Tells whether a transaction of this name is the one that the handler opens.
 	 */
 	boolean isOfHandler(@Nullable String name) {
-		return name != null && name.equals(this.transactionOfHandler);
+		return name != null && this.transactionsOfHandler.contains(name);
 	}
 
 	/**

@@ -113,7 +113,7 @@ public final class JsonPayloadConverter implements SmartMessageConverter {
 			where += " (line " + jackson.getLocation().getLineNr() + ", column " + jackson.getLocation().getColumnNr()
 					+ ")";
 		}
-		return "The payload cannot be read as " + type.getTypeName() + where + ": " + ex.getClass().getSimpleName();
+		return "The payload cannot be read as " + type.getTypeName() + where + ": " + CauseNames.of(ex);
 	}
 
 }

@@ -39,6 +39,8 @@ final class MessageProcessor {
 
 	private final OpenHandlings open;
 
+	private final FailurePolicy failurePolicy;
+
 	private volatile boolean draining;
 
 	private volatile boolean stopping;
@@ -49,6 +51,7 @@ final class MessageProcessor {
 		this.shared = shared;
 		this.transactions = new HandlerTransactions(options, handler, shared);
 		this.open = new OpenHandlings(options, this);
+		this.failurePolicy = new FailurePolicy(options, handler);
 	}
 
 	HandlerTransactions transactions() {
@@ -266,7 +269,7 @@ final class MessageProcessor {
 		if (!delivery.decide()) {
 			return;
 		}
-		Verdict verdict = this.options.retryPolicy().decide(delivery.message().attempt(), failure);
+		Verdict verdict = this.failurePolicy.decide(delivery, failure);
 		log(delivery, verdict, failure);
 		this.shared.events().failed(this.options.queue(), Delivery.SUBSCRIPTION, failure);
 		this.shared.settler().settle(new Outcome(delivery, verdict, failure));
@@ -279,9 +282,14 @@ final class MessageProcessor {
 					ErrorText.oneLine(failure));
 		}
 		else if (verdict instanceof Verdict.Retry retry) {
-			logger.info("Message {} of queue '{}' failed, attempt {} of {}, next in {} ms: {}", id,
+			logger.info("Message {} of queue '{}' failed, attempt {} of {}{}, next in {} ms: {}", id,
 					this.options.queue(), delivery.message().attempt(), this.options.retryPolicy().maxAttempts(),
-					retry.delay().toMillis(), ErrorText.oneLine(failure));
+					retry.counted() ? "" : ", which does not count", retry.delay().toMillis(),
+					ErrorText.oneLine(failure));
+		}
+		else {
+			logger.info("Message {} of queue '{}' failed and is acknowledged by the error handler: {}", id,
+					this.options.queue(), ErrorText.oneLine(failure));
 		}
 		logger.debug("Failure of message {}", id, failure);
 	}

@@ -97,9 +97,8 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 			throw new InvalidConfigurationException("Two listeners have the id '" + options.id()
 					+ "': give one of them another id in its @QueueListener");
 		}
-		HandlerTransaction transaction = handler.transaction();
-		if (transaction != null && options.ackMode() == AckMode.AUTO) {
-			TransactionHook.installOn(transaction.manager());
+		if (options.ackMode() == AckMode.AUTO) {
+			handler.transactions().forEach((transaction) -> TransactionHook.installOn(transaction.manager()));
 		}
 		QueueListenerContainer container = new QueueListenerContainer(options, handler, declare(options.queue()),
 				this.collaborators);

@@ -86,11 +86,6 @@ class InvalidListenersIntegrationTests {
 	}
 
 	@Test
-	void oneNameForTwoMethodsWithoutIds() {
-		assertThat(failure("", Overloaded.class)).contains("Overloaded.on", "another id");
-	}
-
-	@Test
 	void aPrivateMethodBehindAProxyOfTheInterface() {
 		assertThat(failure("", InterfaceProxies.class, PrivateMethod.class)).contains("PrivateMethod.on");
 	}
@@ -188,18 +183,6 @@ class InvalidListenersIntegrationTests {
 
 		@QueueListener(queue = "orders", id = "same")
 		void two(String payload) {
-		}
-
-	}
-
-	static class Overloaded {
-
-		@QueueListener("orders")
-		void on(String payload) {
-		}
-
-		@QueueListener("payments")
-		void on(Integer payload) {
 		}
 
 	}

@@ -6,6 +6,7 @@ import java.util.stream.Stream;
 
 import io.pgqueue.AckMode;
 import io.pgqueue.InvalidConfigurationException;
+import io.pgqueue.QueueErrorHandler;
 import io.pgqueue.RetryPolicy;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,26 +21,29 @@ class ContainerOptionsTests {
 	@Test
 	void theDefaultsAreThoseOfTheDocumentation() {
 		ContainerOptions options = ContainerOptions.builder("id", "queue").build();
-		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 1, 500, Duration.ofSeconds(1),
-				RetryPolicy.DEFAULT, true, false, Duration.ofSeconds(20), AckMode.AUTO, Duration.ofMinutes(5), null));
+		assertThat(options)
+			.isEqualTo(new ContainerOptions("id", "queue", 1, 500, Duration.ofSeconds(1), RetryPolicy.DEFAULT, null,
+					true, false, Duration.ofSeconds(20), AckMode.AUTO, Duration.ofMinutes(5), null));
 	}
 
 	@Test
 	void theBuilderSetsEveryOption() {
 		RetryPolicy policy = new RetryPolicy(2, Duration.ZERO, 1, Duration.ZERO, 0);
+		QueueErrorHandler errorHandler = (message, failure, verdict) -> verdict;
 		ContainerOptions options = ContainerOptions.builder("id", "queue")
 			.concurrency(3)
 			.batchSize(4)
 			.pollInterval(Duration.ofSeconds(5))
 			.retryPolicy(policy)
+			.errorHandler(errorHandler)
 			.autoStartup(false)
 			.virtualThreads(true)
 			.shutdownTimeout(Duration.ofSeconds(6))
 			.ackMode(AckMode.ON_RECEIVE)
 			.timeout(Duration.ofSeconds(7))
 			.build();
-		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 3, 4, Duration.ofSeconds(5), policy, false,
-				true, Duration.ofSeconds(6), AckMode.ON_RECEIVE, Duration.ofSeconds(7), null));
+		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 3, 4, Duration.ofSeconds(5), policy,
+				errorHandler, false, true, Duration.ofSeconds(6), AckMode.ON_RECEIVE, Duration.ofSeconds(7), null));
 	}
 
 	@ParameterizedTest(name = "{0}")

@@ -86,6 +86,13 @@ class JsonPayloadConverterTests {
 	}
 
 	@Test
+	void aFailureNamesTheClassOfItsCause() {
+		assertThat(failure("{\"text\":\"" + SECRET + "\"}", Picky.class).getMessage())
+			.contains("ValueInstantiationException, caused by UnsupportedOperationException")
+			.doesNotContain("4111");
+	}
+
+	@Test
 	void aFailureQuotesNoKeysOfMaps() {
 		Type type = new ParameterizedTypeReference<Map<String, Integer>>() {
 		}.getType();
@@ -117,6 +124,14 @@ class JsonPayloadConverterTests {
 	}
 
 	record Card(String number, int amount) {
+	}
+
+	record Picky(String text) {
+
+		Picky {
+			throw new UnsupportedOperationException("refused: " + text);
+		}
+
 	}
 
 }

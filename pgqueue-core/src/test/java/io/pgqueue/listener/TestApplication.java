@@ -20,6 +20,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 import org.springframework.beans.factory.config.ConfigurableBeanFactory;
 import org.springframework.util.ReflectionUtils;
+import org.springframework.validation.Validator;
 
 /**
  * An application that sends and receives, wired as the auto-configuration does it.
@@ -165,7 +166,8 @@ public final class TestApplication implements AutoCloseable {
 	 * Makes a registrar for {@code @QueueListener} methods.
 	 */
 	public QueueListenerRegistrar registrar(QueueListenerDefaults defaults, ConfigurableBeanFactory beans) {
-		HandlerMethodFactory factory = new HandlerMethodFactory(this.converter, JsonMapper.shared(), beans);
+		HandlerMethodFactory factory = new HandlerMethodFactory(this.converter, JsonMapper.shared(), beans)
+			.withValidator(beans.getBeanProvider(Validator.class).getIfUnique());
 		return new QueueListenerRegistrar(this.registry, defaults, factory, beans);
 	}
 
