@@ -43,17 +43,14 @@ public @interface QueueListener {
 	 * @return the name
 	 */
 	@AliasFor("queue")
-	String value()
-
-	default "";
+	String value() default "";
 
 	/**
 	 * Name of the queue.
 	 * @return the name
 	 */
-	@AliasFor("value") String queue()
-
-	default "";
+	@AliasFor("value")
+	String queue() default "";
 
 	/**
 	 * Identity of the container in the registry; by default made of bean name and method
@@ -61,45 +58,35 @@ public @interface QueueListener {
 	 * the annotation is repeated.
 	 * @return the id
 	 */
-	String id()
-
-	default "";
+	String id() default "";
 
 	/**
 	 * How many messages, or batches, are handled at a time; by default
 	 * {@code pgqueue.listener.concurrency}.
 	 * @return a number
 	 */
-	String concurrency()
-
-	default "";
+	String concurrency() default "";
 
 	/**
 	 * Most messages that are claimed at once, and most that a batch handler gets; by
 	 * default {@code pgqueue.listener.batch-size}.
 	 * @return a number
 	 */
-	String batchSize()
-
-	default "";
+	String batchSize() default "";
 
 	/**
 	 * Longest time between two looks into the idle queue, as {@code 500ms} or
 	 * {@code PT1S}; by default {@code pgqueue.listener.poll-interval}.
 	 * @return a duration
 	 */
-	String pollInterval()
-
-	default "";
+	String pollInterval() default "";
 
 	/**
 	 * Whether the container starts with the application; by default
 	 * {@code pgqueue.listener.auto-startup}.
 	 * @return {@code true} or {@code false}
 	 */
-	String autoStartup()
-
-	default "";
+	String autoStartup() default "";
 
 	/**
 	 * When a message is acknowledged: {@code auto}, {@code transactional}, {@code manual}
@@ -107,9 +94,7 @@ public @interface QueueListener {
 	 * default.
 	 * @return the name of a mode
 	 */
-	String ackMode()
-
-	default "";
+	String ackMode() default "";
 
 	/**
 	 * How long a delivery may take before its handler is interrupted and it counts as
@@ -117,43 +102,28 @@ public @interface QueueListener {
 	 * {@code pgqueue.listener.timeout}.
 	 * @return a duration
 	 */
-	String timeout()
-
-	default "";
+	String timeout() default "";
 
 	/**
 	 * Name of the bean that opens the transactions of {@code ackMode = "transactional"};
 	 * by default the only, or the primary, transaction manager.
-	 * @return the name of a bean
+	 * @return the name of a bean, or an expression that gives a transaction manager
 	 */
 	String transactionManager() default "";
 
-	*
-
-	Name of a
-	{@link io.pgqueue.RetryPolicy}bean;
-
-	by default*
-	{@code pgqueue.queues.<name>.retry}and
-	{@code pgqueue.retry}decide.*@return
-	the name
-	of a bean,
-	or an
-	expression that
-	gives a policy*/
-
-	String retryPolicy()
-
-	default "";
+	/**
+	 * Name of a {@link io.pgqueue.RetryPolicy} bean; by default
+	 * {@code pgqueue.queues.<name>.retry} and {@code pgqueue.retry} decide.
+	 * @return the name of a bean, or an expression that gives a policy
+	 */
+	String retryPolicy() default "";
 
 	/**
 	 * Name of a {@link io.pgqueue.QueueErrorHandler} bean; by default the only or primary
 	 * bean of that type, if there is one.
 	 * @return the name of a bean, or an expression that gives an error handler
 	 */
-	String errorHandler()
-
-	default "";
+	String errorHandler() default "";
 
 	/**
 	 * Name of a {@link org.springframework.messaging.converter.MessageConverter} bean
@@ -161,9 +131,7 @@ public @interface QueueListener {
 	 * application's {@code JsonMapper} reads them.
 	 * @return the name of a bean, or an expression that gives a converter
 	 */
-	String messageConverter()
-
-	default "";
+	String messageConverter() default "";
 
 	/**
 	 * Name of a {@link QueueListenerDefaults} bean that prepares the container: settings

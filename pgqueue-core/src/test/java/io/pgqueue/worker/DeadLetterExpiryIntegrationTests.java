@@ -125,7 +125,7 @@ class DeadLetterExpiryIntegrationTests {
 		worker.start();
 		try {
 			// Whoever holds something gives signs of life often.
-			worker.await(Duration.ofSeconds(20)).nextLease();
+			worker.await(Duration.ofSeconds(20)).nextLeases(1);
 		}
 		catch (InterruptedException ex) {
 			throw new IllegalStateException(ex);
