@@ -13,6 +13,7 @@ import java.util.stream.Stream;
 
 import javax.sql.DataSource;
 
+import io.pgqueue.AckMode;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.QueueOperations;
 import io.pgqueue.RetryPolicy;
@@ -50,7 +51,7 @@ class ListenerPropertiesIntegrationTests {
 			ContainerOptions options = context.getBean(QueueListenerRegistry.class).container("inbox").options();
 			assertThat(options).isEqualTo(new ContainerOptions("inbox", "inbox", 1, 500, Duration.ofSeconds(1),
 					new RetryPolicy(5, Duration.ofSeconds(1), 2, Duration.ofMinutes(5), 0.2), null, true, false,
-					Duration.ofSeconds(20)));
+					Duration.ofSeconds(20), AckMode.AUTO, Duration.ofMinutes(5), null));
 		});
 	}
 
@@ -69,6 +70,8 @@ class ListenerPropertiesIntegrationTests {
 				option("pgqueue.listener.batch-size=7", ContainerOptions::batchSize, 7),
 				option("pgqueue.listener.poll-interval=250ms", ContainerOptions::pollInterval, Duration.ofMillis(250)),
 				option("pgqueue.listener.auto-startup=false", ContainerOptions::autoStartup, false),
+				option("pgqueue.listener.timeout=9s", ContainerOptions::timeout, Duration.ofSeconds(9)),
+				option("pgqueue.queues.inbox.timeout=8s", ContainerOptions::timeout, Duration.ofSeconds(8)),
 				option("pgqueue.listener.shutdown-timeout=3s", ContainerOptions::shutdownTimeout,
 						Duration.ofSeconds(3)),
 				option("spring.threads.virtual.enabled=false", ContainerOptions::virtualThreads, false),
@@ -114,7 +117,7 @@ class ListenerPropertiesIntegrationTests {
 			"pgqueue.listener.batch-size=0, batch-size is 0", "pgqueue.listener.batch-size=10001, batch-size is 10001",
 			"pgqueue.listener.poll-interval=0s, poll-interval is PT0S",
 			"pgqueue.listener.poll-interval=-1s, poll-interval is PT-1S",
-			"pgqueue.listener.shutdown-timeout=-1s, shutdown-timeout is PT-1S",
+			"pgqueue.listener.timeout=0s, timeout is PT0S", "pgqueue.listener.shutdown-timeout=-1s, shutdown-timeout is PT-1S",
 			"pgqueue.queues.inbox.concurrency=-1, concurrency is -1", "pgqueue.retry.max-attempts=0, max-attempts is 0",
 			"pgqueue.retry.initial=-1s, initial is PT-1S", "pgqueue.retry.multiplier=0.5, multiplier is 0.5",
 			"pgqueue.retry.max=1ms, max is PT0.001S", "pgqueue.retry.jitter=1.1, jitter is 1.1",
