@@ -109,6 +109,24 @@ CREATE TABLE ${schema}.lease (
 -- Compressing hundreds of different numbers was a sixth of what a large claim cost. Equal ones are worth it.
 ALTER TABLE ${schema}.lease ALTER COLUMN ids SET STORAGE EXTERNAL;
 
+-- Until when somebody holds messages that were received outside a container: a row per receipt of several messages (those
+-- under the numbers from n to last_n, id is 0), and one for each time that a single message was extended. Of the rows that
+-- speak of a message the newest counts. They are only inserted and deleted: what settles a message touches none of them.
+-- look_at: when to see what became of the messages, long before held_until if that is far away, so that rows whose messages
+-- are settled do not pile up.
+CREATE TABLE ${schema}.pulled (
+    subscription_id  integer NOT NULL,
+    look_at          timestamptz NOT NULL,
+    worker_id        bigint NOT NULL,
+    n                bigint NOT NULL,
+    last_n           bigint NOT NULL,
+    id               bigint NOT NULL,
+    pulled_at        timestamptz NOT NULL,
+    held_until       timestamptz NOT NULL,
+    PRIMARY KEY (subscription_id, look_at, worker_id, n, id)
+);
+CREATE INDEX pulled_extended ON ${schema}.pulled (worker_id, n, id) WHERE id > 0;
+
 -- Messages that a subscription took out of line. A row stays while it is leased ((worker_id, n) is set) and is deleted on
 -- success; attempts counts the deliveries already spent, redrives how often the message came back from the dead letters.
 CREATE TABLE ${schema}.retry (

@@ -16,6 +16,7 @@ import io.pgqueue.client.QueueTemplate;
 import io.pgqueue.listener.HandlerMethodFactory;
 import io.pgqueue.listener.JsonPayloadConverter;
 import io.pgqueue.listener.QueueListenerRegistry;
+import io.pgqueue.listener.QueueReceiver;
 import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.QueueWorker;
 import tools.jackson.databind.json.JsonMapper;
@@ -105,6 +106,20 @@ public final class PgQueueAutoConfiguration {
 			.jsonMapper(jsonMapper.getIfUnique(JsonMapper::shared))
 			.maxPayload(properties.template().maxPayload().toBytes())
 			.outsideTransaction(properties.template().outsideTransaction())
+			.wakeUps(infrastructure.wakeUps())
+			.events(infrastructure.events())
+			.build();
+	}
+
+	@Bean
+	@ConditionalOnMissingBean
+	QueueReceiver queueReceiver(Infrastructure infrastructure, PgQueueProperties properties, DeclaredQueues declared,
+			ObjectProvider<JsonMapper> jsonMapper) {
+		return QueueReceiver.builder(infrastructure.pooled())
+			.schema(infrastructure.schema())
+			.instance(properties.instanceName())
+			.jsonMapper(jsonMapper.getIfUnique(JsonMapper::shared))
+			.maxAttempts(properties.retry().maxAttempts())
 			.wakeUps(infrastructure.wakeUps())
 			.events(infrastructure.events())
 			.build();

@@ -11,7 +11,6 @@ import javax.sql.DataSource;
 
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.InvalidMessageException;
-import io.pgqueue.NearestName;
 import io.pgqueue.Queue;
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.QueueEventListeners;
@@ -19,7 +18,6 @@ import io.pgqueue.QueueOperations;
 import io.pgqueue.SendOptions;
 import io.pgqueue.SendRejectedException;
 import io.pgqueue.SendResult;
-import io.pgqueue.UnknownQueueException;
 import io.pgqueue.client.PayloadWriter.Stored;
 import io.pgqueue.engine.Database;
 import io.pgqueue.engine.MessageLog;
@@ -139,16 +137,9 @@ public final class QueueTemplate implements QueueOperations {
 	private long[] append(String queue, List<String> payloads, List<@Nullable String> headers) {
 		long[] ids = this.log.send(queue, payloads, headers);
 		if (ids.length == 0) {
-			throw unknown(queue);
+			throw new Queues(this.database).unknown(queue);
 		}
 		return ids;
-	}
-
-	private UnknownQueueException unknown(String queue) {
-		List<String> nearest = NearestName.of(queue, new Queues(this.database).names());
-		return new UnknownQueueException("Queue '" + queue + "' does not exist"
-				+ (nearest.isEmpty() ? ". " : "; did you mean '" + nearest.get(0) + "'? ")
-				+ "Declare it with a @QueueListener, a Queue bean or pgqueue.queues." + queue);
 	}
 
 	private void requireTransaction(String queue) {

@@ -3,6 +3,9 @@ package io.pgqueue.engine;
 import java.util.ArrayList;
 import java.util.List;
 
+import io.pgqueue.NearestName;
+import io.pgqueue.UnknownQueueException;
+
 /**
  * Declares and finds queues.
  */
@@ -49,6 +52,18 @@ public final class Queues {
 			}
 			return found;
 		});
+	}
+
+	/**
+	 * Makes the exception for a queue that does not exist.
+	 * @param name the name that was used
+	 * @return an exception that names the nearest match
+	 */
+	public UnknownQueueException unknown(String name) {
+		List<String> nearest = NearestName.of(name, names());
+		return new UnknownQueueException("Queue '" + name + "' does not exist"
+				+ (nearest.isEmpty() ? ". " : "; did you mean '" + nearest.get(0) + "'? ")
+				+ "Declare it with a @QueueListener, a Queue bean or pgqueue.queues." + name);
 	}
 
 	/**

@@ -9,6 +9,7 @@ import java.util.List;
 
 import javax.sql.DataSource;
 
+import io.pgqueue.engine.Pulls.Returned;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,6 +45,8 @@ public final class Workers implements AutoCloseable {
 
 	private final String signOff;
 
+	private final String returnOverdue;
+
 	private @Nullable Connection connection;
 
 	/**
@@ -63,6 +66,7 @@ public final class Workers implements AutoCloseable {
 		this.reconcile = this.database.function("reconcile(?, ?, ?, ?)");
 		this.expire = this.database.function("expire_dead_letters(?, ?, ?, ?)");
 		this.signOff = this.database.function("sign_off(?)");
+		this.returnOverdue = Pulls.returnOverdue(this.database);
 	}
 
 	/**
@@ -195,6 +199,16 @@ public final class Workers implements AutoCloseable {
 	 */
 	public void signOff(long worker) {
 		call(this.signOff, (statement) -> statement.setLong(1, worker), (results) -> true);
+	}
+
+	/**
+	 * Gives back received messages of all queues whose time is over, a bounded number at
+	 * a time.
+	 * @param lookFrom low-water mark of the last call, or {@link OffsetDateTime#MIN}
+	 * @return how many were given back; call again until none
+	 */
+	public Returned returnOverdue(OffsetDateTime lookFrom) {
+		return call(this.returnOverdue, Pulls.overdue(null, lookFrom), Pulls::readReturned);
 	}
 
 	@Override

@@ -71,7 +71,7 @@ public final class HandlerMethodInvoker {
 	 * @throws io.pgqueue.DeadLetterException if its type is unknown, or it is not valid
 	 */
 	Message<?> decode(ClaimedMessage message, String queue) {
-		MessageHeaders headers = new DeliveryHeaders(message, queue, headers(message.headers()));
+		MessageHeaders headers = new DeliveryHeaders(message, queue, headers(message.headers(), this.headerReader));
 		HandlerRoute route = this.routes.choose(headers);
 		ResolvableType type = route.signature().payload();
 		Object payload = (type != null) ? payload(message.payload(), headers, type) : NOTHING;
@@ -88,7 +88,7 @@ public final class HandlerMethodInvoker {
 	QueueMessage<String> undecoded(ClaimedMessage message, String queue) {
 		Map<String, Object> headers = Map.of();
 		try {
-			headers = headers(message.headers());
+			headers = headers(message.headers(), this.headerReader);
 		}
 		catch (MessageConversionException ex) {
 			// That is the failure that is asked about.
@@ -149,12 +149,12 @@ public final class HandlerMethodInvoker {
 		}
 	}
 
-	private Map<String, Object> headers(@Nullable String json) {
+	static Map<String, Object> headers(@Nullable String json, ObjectReader reader) {
 		if (json == null) {
 			return Map.of();
 		}
 		try {
-			Map<String, Object> headers = this.headerReader.readValue(json);
+			Map<String, Object> headers = reader.readValue(json);
 			headers.values().removeIf((value) -> value == null);
 			return headers;
 		}

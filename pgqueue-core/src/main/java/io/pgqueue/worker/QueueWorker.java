@@ -52,6 +52,8 @@ public final class QueueWorker {
 
 	private final @Nullable DeadLetterExpiry expiry;
 
+	private final OverduePulls overduePulls = new OverduePulls();
+
 	private final WakeUp wakeUp = new WakeUp();
 
 	private final Object monitor = new Object();
@@ -229,6 +231,7 @@ public final class QueueWorker {
 			reconcile(workers, current);
 		}
 		watch(workers, current);
+		this.overduePulls.round(workers);
 		if (this.expiry != null) {
 			this.expiry.run(workers);
 		}

@@ -1,0 +1,167 @@
+package io.pgqueue.listener;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+
+import io.pgqueue.engine.Pulls;
+import io.pgqueue.engine.Pulls.Marks;
+import io.pgqueue.engine.Pulls.Pull;
+import io.pgqueue.engine.Pulls.PullRequest;
+import io.pgqueue.engine.Queues;
+import io.pgqueue.engine.WorkerGoneException;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Claims for a {@link QueueReceiver}: knows its number and the lease numbers it has used,
+ * and gives back what others have held for too long. Thread-safe.
+ */
+final class Puller {
+
+	private static final Logger logger = LoggerFactory.getLogger(Puller.class);
+
+	private static final long PULL_BYTES = 16L * 1024 * 1024;
+
+	private static final long FULL_LOOK_NANOS = Duration.ofSeconds(30).toNanos();
+
+	/**
+	 * How long to go on when there may be messages that another claim keeps from being
+	 * seen, which takes milliseconds.
+	 */
+	private static final long BUSY_NANOS = Duration.ofSeconds(1).toNanos();
+
+	private final Pulls pulls;
+
+	private final Queues queues;
+
+	private final String instance;
+
+	private final Map<String, Look> looks = new ConcurrentHashMap<>();
+
+	private volatile @Nullable Registration registration;
+
+	Puller(Pulls pulls, Queues queues, String instance) {
+		this.pulls = pulls;
+		this.queues = queues;
+		this.instance = instance;
+	}
+
+	/**
+	 * Claims what is there, without waiting for more.
+	 * @throws io.pgqueue.UnknownQueueException if the queue does not exist
+	 */
+	Pull pull(String queue, int max, Duration held) {
+		long started = System.nanoTime();
+		while (true) {
+			Pull pull = claim(queue, max, held.toMillis());
+			boolean returned = pull.overdue() && returnOverdue(queue, pull.marks());
+			if (!pull.messages().isEmpty() || !(pull.more() || returned) || System.nanoTime() - started > BUSY_NANOS) {
+				return pull;
+			}
+			if (!returned && !pause()) {
+				return pull;
+			}
+		}
+	}
+
+	private Pull claim(String queue, int max, long millis) {
+		Look look = this.looks.get(queue);
+		long now = System.nanoTime();
+		boolean full = look == null || now - look.lastFull() >= FULL_LOOK_NANOS;
+		Pull pull = claim(queue, max, millis, full ? Marks.NONE : look.marks());
+		this.looks.put(queue, new Look(pull.marks(), full ? now : look.lastFull()));
+		return pull;
+	}
+
+	private Pull claim(String queue, int max, long millis, Marks marks) {
+		Registration current = registration(null);
+		PullRequest request = current.request(queue, max, millis, marks);
+		Pull pull;
+		try {
+			pull = this.pulls.receive(request);
+		}
+		catch (WorkerGoneException ex) {
+			pull = this.pulls.receive(registration(current).request(queue, max, millis, marks));
+		}
+		if (pull == null) {
+			this.looks.remove(queue);
+			throw this.queues.unknown(queue);
+		}
+		return pull;
+	}
+
+	/**
+	 * Registers when that is needed.
+	 * @param gone a registration that the database no longer knows, or null
+	 */
+	private Registration registration(@Nullable Registration gone) {
+		Registration current = this.registration;
+		if (current != null && current != gone) {
+			return current;
+		}
+		synchronized (this) {
+			current = this.registration;
+			if (current == null || current == gone) {
+				current = new Registration(this.pulls.register(this.instance), new AtomicLong(1));
+				this.registration = current;
+			}
+			return current;
+		}
+	}
+
+	// What was pulled is in hand already: it must not be lost because of what others
+	// hold.
+	private boolean returnOverdue(String queue, Marks marks) {
+		try {
+			return this.pulls.returnOverdue(queue, marks.lookFrom()) > 0;
+		}
+		catch (RuntimeException ex) {
+			logger.warn("Overdue messages of queue '{}' cannot be given back: {}", queue, ex.toString());
+			return false;
+		}
+	}
+
+	private static boolean pause() {
+		try {
+			TimeUnit.MICROSECONDS.sleep(ThreadLocalRandom.current().nextLong(1_000, 5_000));
+			return true;
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+			return false;
+		}
+	}
+
+	/**
+	 * How a queue was looked at last.
+	 *
+	 * @param marks where to start the next time
+	 * @param lastFull when everything was looked at, as monotonic time
+	 */
+	private record Look(Marks marks, long lastFull) {
+	}
+
+	/**
+	 * A registration and the lease numbers that it has not used yet.
+	 *
+	 * @param receiver number of the receiver
+	 * @param next the next lease number
+	 */
+	private record Registration(long receiver, AtomicLong next) {
+
+		PullRequest request(String queue, int max, long millis, Marks marks) {
+			// An odd count, because retries and new messages take turns by the parity of
+			// the number when there is room for one message.
+			int numbers = (max + 1) | 1;
+			return new PullRequest(this.receiver, this.next.getAndAdd(numbers), queue, max, PULL_BYTES, millis, marks);
+		}
+
+	}
+
+}
