@@ -26,7 +26,7 @@ AS $$
 BEGIN
     RETURN QUERY
     WITH due AS MATERIALIZED (
-        SELECT r.id, r.due_at, r.size
+        SELECT r.ctid AS place, r.id, r.due_at, r.size
         FROM ${schema}.retry r
         WHERE r.subscription_id = p_subscription AND r.worker_id IS NULL
             AND r.due_at >= p_due_from AND r.due_at <= p_due_to
@@ -34,11 +34,11 @@ BEGIN
         LIMIT p_limit
         FOR NO KEY UPDATE SKIP LOCKED
     ), sized AS (
-        SELECT d.id, sum(d.size) OVER (ORDER BY d.due_at, d.id) - d.size AS bytes_before FROM due d
+        SELECT d.place, sum(d.size) OVER (ORDER BY d.due_at, d.id) - d.size AS bytes_before FROM due d
     )
+    -- By their places: a join may compare each with all that the subscription has in retry, whatever the planner believes.
     UPDATE ${schema}.retry r SET worker_id = p_worker, n = p_n
-    FROM sized s
-    WHERE r.subscription_id = p_subscription AND r.id = s.id AND s.bytes_before < p_bytes
+    WHERE r.ctid = ANY (ARRAY(SELECT s.place FROM sized s WHERE s.bytes_before < p_bytes))
     RETURNING r.id, r.attempts + 1, r.enqueued_at, r.due_at, r.headers, r.payload;
 END
 $$;
@@ -224,7 +224,8 @@ BEGIN
         v_share := CASE WHEN v_log THEN (p_limit + (p_n & 1)::integer) / 2 ELSE p_limit END;
         v_last := p_due_from;
         FOR v_retry IN
-            SELECT * FROM ${schema}.claim_retries(p_worker, p_n, p_subscription, v_share, p_bytes, p_due_from, v_now)
+            SELECT * FROM ${schema}.claim_retries(p_worker, p_n, p_subscription, v_share, p_bytes, p_due_from, v_now) c
+            ORDER BY c.due_at, c.id
         LOOP
             state := 'r';
             lease := p_n;

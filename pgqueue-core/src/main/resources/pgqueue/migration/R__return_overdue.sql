@@ -47,6 +47,8 @@ DECLARE
     v_fresh         record;
     v_again         record;
     v_free          record;
+    v_ns            bigint[];
+    v_ids           bigint[];
     v_look          timestamptz;
 BEGIN
     PERFORM ${schema}.require_read_committed();
@@ -96,14 +98,17 @@ BEGIN
                 FROM ${schema}.still_pulled(v_pull.worker_id, v_pull.n, v_pull.last_n, v_pull.id, v_pull.pulled_at) h
                 LEFT JOIN unnest(v_fresh.ns || v_again.ns, v_fresh.ids || v_again.ids) AS g (n, id)
                     ON g.n = h.n AND g.id = h.id;
-                IF v_free.free > 0 THEN
-                    PERFORM ${schema}.retry(v_pull.worker_id, v_free.ns, v_free.ids, array_fill(0::bigint, ARRAY[v_free.free]),
-                        array_fill(1, ARRAY[v_free.free]),
-                        array_fill('io.pgqueue.VisibilityTimeout'::text, ARRAY[v_free.free]),
+                -- A few at a time, because retry compares each with each.
+                FOR v_first IN 1..v_free.free BY 200 LOOP
+                    v_ns := v_free.ns[v_first : v_first + 199];
+                    v_ids := v_free.ids[v_first : v_first + 199];
+                    PERFORM ${schema}.retry(v_pull.worker_id, v_ns, v_ids, array_fill(0::bigint, ARRAY[cardinality(v_ns)]),
+                        array_fill(1, ARRAY[cardinality(v_ns)]),
+                        array_fill('io.pgqueue.VisibilityTimeout'::text, ARRAY[cardinality(v_ns)]),
                         array_fill(format('It was received by worker %s and not settled in its time', v_pull.worker_id),
-                            ARRAY[v_free.free]));
-                    returned := returned + v_free.free;
-                END IF;
+                            ARRAY[cardinality(v_ns)]));
+                END LOOP;
+                returned := returned + v_free.free;
                 IF v_free.messages > v_free.free THEN
                     v_look := v_now + interval '1 s';
                 END IF;

@@ -27,8 +27,13 @@ BEGIN
     IF cardinality(p_retry_leases) > 0 THEN
         RETURN QUERY
         WITH gone AS (
-            DELETE FROM ${schema}.retry r USING unnest(p_retry_leases, p_retry_ids) AS g (n, id)
-            WHERE r.worker_id = p_worker AND r.n = g.n AND r.id = g.id
+            -- One probe for each, whatever the planner believes: as a join it may compare each with all that are held.
+            DELETE FROM ${schema}.retry r
+            WHERE r.worker_id = p_worker AND r.ctid = ANY (ARRAY(
+                SELECT h.ctid FROM unnest(p_retry_leases, p_retry_ids) AS g (n, id)
+                CROSS JOIN LATERAL (
+                    SELECT o.ctid FROM ${schema}.retry o
+                    WHERE o.worker_id = p_worker AND o.n = g.n AND o.id = g.id LIMIT 1) h))
             RETURNING r.n, r.id
         )
         SELECT g.n, g.id FROM unnest(p_retry_leases, p_retry_ids) AS g (n, id)

@@ -149,7 +149,7 @@ CREATE TABLE ${schema}.retry (
     CHECK ((worker_id IS NULL) = (n IS NULL))
 );
 CREATE INDEX retry_due ON ${schema}.retry (subscription_id, due_at) WHERE worker_id IS NULL;
-CREATE INDEX retry_held ON ${schema}.retry (worker_id, n) WHERE worker_id IS NOT NULL;
+CREATE INDEX retry_held ON ${schema}.retry (worker_id, n, id) WHERE worker_id IS NOT NULL;
 
 -- Messages that were given up, until somebody redrives or discards them. (id, dead_at) names one death of a message.
 CREATE TABLE ${schema}.dead_letter (

@@ -5,6 +5,7 @@ import java.sql.SQLException;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 import io.pgqueue.engine.Leases.Held;
 import org.jspecify.annotations.Nullable;
@@ -62,10 +63,10 @@ public final class Pulls {
 	/**
 	 * Claims messages, in a transaction of its own and one round trip.
 	 * @param request what to claim
-	 * @return what was claimed, or {@code null} if the queue does not exist
+	 * @return what was claimed; empty if the queue does not exist
 	 * @throws WorkerGoneException if the receiver is not registered any more
 	 */
-	public @Nullable Pull receive(PullRequest request) {
+	public Optional<Pull> receive(PullRequest request) {
 		return this.database.alone(this.receive, (statement) -> {
 			statement.setLong(1, request.receiver());
 			statement.setLong(2, request.number());
@@ -78,7 +79,7 @@ public final class Pulls {
 		}, (results) -> readPull(request, results));
 	}
 
-	private static @Nullable Pull readPull(PullRequest request, ResultSet results) throws SQLException {
+	private static Optional<Pull> readPull(PullRequest request, ResultSet results) throws SQLException {
 		List<ClaimedMessage> messages = new ArrayList<>(Math.min(request.limit(), 512));
 		while (results.next()) {
 			String state = results.getString(1);
@@ -86,13 +87,14 @@ public final class Pulls {
 			if (results.wasNull()) {
 				Marks marks = new Marks(results.getObject(8, OffsetDateTime.class),
 						results.getObject(9, OffsetDateTime.class));
-				return new Pull(request.receiver(), messages, !"e".equals(state), results.getBoolean(10), marks);
+				return Optional
+					.of(new Pull(request.receiver(), messages, !"e".equals(state), results.getBoolean(10), marks));
 			}
 			messages.add(new ClaimedMessage(results.getLong(2), id, results.getInt(4),
 					results.getObject(5, OffsetDateTime.class).toInstant(), results.getString(6), results.getString(7),
 					"r".equals(state)));
 		}
-		return null;
+		return Optional.empty();
 	}
 
 	/**

@@ -1,8 +1,8 @@
 package io.pgqueue.listener;
 
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -71,29 +71,28 @@ final class Puller {
 	}
 
 	private Pull claim(String queue, int max, long millis) {
-		Look look = this.looks.get(queue);
 		long now = System.nanoTime();
-		boolean full = look == null || now - look.lastFull() >= FULL_LOOK_NANOS;
-		Pull pull = claim(queue, max, millis, full ? Marks.NONE : look.marks());
-		this.looks.put(queue, new Look(pull.marks(), full ? now : look.lastFull()));
-		return pull;
-	}
-
-	private Pull claim(String queue, int max, long millis, Marks marks) {
-		Registration current = registration(null);
-		PullRequest request = current.request(queue, max, millis, marks);
-		Pull pull;
-		try {
-			pull = this.pulls.receive(request);
+		Look last = this.looks.get(queue);
+		if (last == null || now - last.lastFull() >= FULL_LOOK_NANOS) {
+			last = new Look(Marks.NONE, now);
 		}
-		catch (WorkerGoneException ex) {
-			pull = this.pulls.receive(registration(current).request(queue, max, millis, marks));
-		}
-		if (pull == null) {
+		Optional<Pull> pull = claim(queue, max, millis, last.marks());
+		if (pull.isEmpty()) {
 			this.looks.remove(queue);
 			throw this.queues.unknown(queue);
 		}
-		return pull;
+		this.looks.put(queue, new Look(pull.get().marks(), last.lastFull()));
+		return pull.get();
+	}
+
+	private Optional<Pull> claim(String queue, int max, long millis, Marks marks) {
+		Registration current = registration(null);
+		try {
+			return this.pulls.receive(current.request(queue, max, millis, marks));
+		}
+		catch (WorkerGoneException ex) {
+			return this.pulls.receive(registration(current).request(queue, max, millis, marks));
+		}
 	}
 
 	/**
