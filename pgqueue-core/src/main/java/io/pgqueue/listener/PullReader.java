@@ -57,7 +57,7 @@ final class PullReader {
 			if (message.attempt() > this.maxAttempts) {
 				logger.warn("Message {} of queue '{}' is a dead letter: {} of {} attempts are spent", message.id(),
 						queue, message.attempt() - 1, this.maxAttempts);
-				given.add(failure(message, false, null));
+				given.add(failure(message, "attempts are spent", null));
 				continue;
 			}
 			try {
@@ -68,7 +68,7 @@ final class PullReader {
 				logger.warn("Message {} of queue '{}' is a dead letter, cannot be converted: {}", message.id(), queue,
 						ErrorText.oneLine(ex));
 				this.events.failed(queue, Delivery.SUBSCRIPTION, ex);
-				given.add(failure(message, true, ex));
+				given.add(failure(message, "cannot be converted", ex));
 			}
 		}
 		if (!given.isEmpty()) {
@@ -102,10 +102,10 @@ final class PullReader {
 		}
 	}
 
-	// Whoever received it last has spent an attempt already.
-	private static Failure failure(ClaimedMessage message, boolean counted, @Nullable Throwable failure) {
-		return new Failure(new Held(message.lease(), message.id()), 0, counted, ErrorText.className(failure),
-				ErrorText.message(failure));
+	// Whoever received a message last, in vain, has spent the attempt already.
+	private static Failure failure(ClaimedMessage message, String reason, @Nullable Throwable failure) {
+		return new Failure(new Held(message.lease(), message.id()), 0, failure != null, reason,
+				ErrorText.className(failure), ErrorText.message(failure), ErrorText.stack(failure));
 	}
 
 }

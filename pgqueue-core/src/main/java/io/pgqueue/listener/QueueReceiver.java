@@ -105,8 +105,8 @@ public final class QueueReceiver {
 	}
 
 	/**
-	 * Receives messages with a payload of a generic type, such as
-	 * {@code new ParameterizedTypeReference<List<Order>>() {}}. See
+	 * Receives messages with a payload of a generic type, such as {@code new
+	 * ParameterizedTypeReference<List<Order>>() {}}. See
 	 * {@link #receive(String, Class, int, Duration)}.
 	 * @param queue name of a declared queue
 	 * @param type type of the payloads
@@ -126,9 +126,9 @@ public final class QueueReceiver {
 	 * <p>
 	 * Inside a transaction on the DataSource of the queues they are deleted when that
 	 * commits, so that its effects happen exactly once; when it rolls back, they come
-	 * again at once, and the delivery counts as an attempt. Receiving itself uses a second
-	 * connection, and the isolation level must be READ COMMITTED. Without a transaction
-	 * they are deleted before this returns: at most once.
+	 * again at once, and the delivery counts as an attempt. Receiving itself uses a
+	 * second connection, and the isolation level must be READ COMMITTED. Without a
+	 * transaction they are deleted before this returns: at most once.
 	 * @param queue name of a declared queue
 	 * @param type type of the payloads
 	 * @param max most messages to receive, from 1 to 10,000

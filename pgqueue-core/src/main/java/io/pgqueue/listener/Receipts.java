@@ -57,14 +57,19 @@ final class Receipts {
 		boolean joined = this.leases.isInTransaction();
 		Settlement settlement = joined ? this.leases::settleInTransaction : transition;
 		Map<Long, List<Receipt>> byReceiver = new TreeMap<>();
-		receipts.forEach((receipt) -> byReceiver.computeIfAbsent(receipt.receiver(), (key) -> new ArrayList<>())
-			.add(receipt));
+		receipts.forEach(
+				(receipt) -> byReceiver.computeIfAbsent(receipt.receiver(), (key) -> new ArrayList<>()).add(receipt));
 		List<Receipt> done = new ArrayList<>();
 		List<Receipt> lost = new ArrayList<>();
 		byReceiver.forEach((receiver, some) -> {
 			Set<Held> gone = new HashSet<>(settlement.settle(receiver,
-					some.stream().filter((one) -> !one.redelivered()).map((one) -> one.held().lease()).sorted().toList(),
-					List.of(), some.stream().filter(Receipt::redelivered).map(Receipt::held).sorted(BY_LEASE).toList()));
+					some.stream()
+						.filter((one) -> !one.redelivered())
+						.map((one) -> one.held().lease())
+						.sorted()
+						.toList(),
+					List.of(),
+					some.stream().filter(Receipt::redelivered).map(Receipt::held).sorted(BY_LEASE).toList()));
 			for (Receipt one : some) {
 				Held missing = one.redelivered() ? one.held() : new Held(one.held().lease(), 0);
 				(gone.contains(missing) ? lost : done).add(one);
@@ -98,7 +103,7 @@ final class Receipts {
 	void release(Receipt receipt, Duration delay) {
 		requireHeld(receipt);
 		requireNone(receipt, this.leases.retry(receipt.receiver(),
-				List.of(new Failure(receipt.held(), delay.toMillis(), false, null, null))));
+				List.of(new Failure(receipt.held(), delay.toMillis(), false, null, null, null, null))));
 		this.wakeUps.wake(receipt.queue());
 	}
 
@@ -110,15 +115,15 @@ final class Receipts {
 		List<Failure> failures = receipts.stream()
 			.map(Receipt::held)
 			.sorted(BY_LEASE)
-			.map((held) -> new Failure(held, 0, counted, null, null))
+			.map((held) -> new Failure(held, 0, counted, null, null, null, null))
 			.toList();
 		this.leases.retry(receipts.get(0).receiver(), failures);
 		this.wakeUps.wake(receipts.get(0).queue());
 	}
 
 	/**
-	 * Gives messages of one receiver back when the transaction of the current thread rolls
-	 * back. If that is not possible, they come back when their time is over.
+	 * Gives messages of one receiver back when the transaction of the current thread
+	 * rolls back. If that is not possible, they come back when their time is over.
 	 */
 	void giveBackAfterRollback(List<Receipt> receipts) {
 		TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
@@ -143,7 +148,7 @@ final class Receipts {
 	void reject(Receipt receipt, String reason) {
 		requireHeld(receipt);
 		requireNone(receipt, this.leases.bury(receipt.receiver(),
-				List.of(new Failure(receipt.held(), 0, true, null, ErrorText.clean(reason)))));
+				List.of(new Failure(receipt.held(), 0, true, ErrorText.clean(reason), null, null, null))));
 		this.events.deadLettered(receipt.queue(), Delivery.SUBSCRIPTION);
 	}
 

@@ -22,7 +22,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 class PlanIntegrationTests {
 
 	private static final Pattern READS_ALL = Pattern
-		.compile("Seq Scan on (message|lease|cursor|retry|dead_letter)|Bitmap Heap Scan on message");
+		.compile("Seq Scan on (message|lease|cursor|retry|dead_letter|pulled)|Bitmap Heap Scan on message");
 
 	private static final Pattern READS_OTHER_LETTERS = Pattern
 		.compile("on dead_letter[^\\n]*\\n\\s*(Index Cond: [^\\n]*\\n\\s*)?Filter:");
@@ -148,6 +148,7 @@ class PlanIntegrationTests {
 		plans.addAll(explain("recover(" + worker + ", 20)"));
 		plans.addAll(plansOfDeadLetters(ids[2], ids[5]));
 		this.engine.jdbc().sql("UPDATE pgqueue.worker SET dead_at = NULL").update();
+		plans.addAll(plansOfPulls());
 		plans.addAll(explain(claim()));
 		assertThat(plans).anyMatch((plan) -> plan.contains("message_0_pkey"));
 		return plans;
@@ -216,6 +217,9 @@ class PlanIntegrationTests {
 		this.session.execute("INSERT INTO pgqueue.dead_letter (subscription_id, id, queue_id, lane, size, attempts, "
 				+ "redrives, enqueued_at, dead_at, error_class, payload) SELECT 999990 + n % 3, n, 999999, 0, 1, 1, 0, "
 				+ "now(), now() + n * interval '1 s', 'error-' || n % 7, '1' FROM generate_series(1, 20000) n");
+		this.session
+			.execute("INSERT INTO pgqueue.pulled (subscription_id, look_at, worker_id, n, last_n, id, pulled_at, "
+					+ "held_until) SELECT 999999, now(), 999999, n, n, n % 2, now(), now() FROM generate_series(1, 5000) n");
 		this.session.execute("SET client_min_messages = notice");
 	}
 

@@ -147,9 +147,11 @@ class PullsIntegrationTests {
 				Explained.blocks(session, overdue(engine, "'-infinity'"));
 			}
 			holder.execute("SELECT 1 FROM pgqueue.queue");
-			session.execute("INSERT INTO pgqueue.pulled (subscription_id, look_at, worker_id, n, last_n, id, pulled_at, "
-					+ "held_until) SELECT " + engine.queue.subscriptionId() + ", now() - interval '1 hour', " + receiver
-					+ ", 1000000 + n, 1000000 + n, 0, now() - interval '1 hour', now() FROM generate_series(1, 100000) n");
+			session
+				.execute("INSERT INTO pgqueue.pulled (subscription_id, look_at, worker_id, n, last_n, id, pulled_at, "
+						+ "held_until) SELECT " + engine.queue.subscriptionId() + ", now() - interval '1 hour', "
+						+ receiver
+						+ ", 1000000 + n, 1000000 + n, 0, now() - interval '1 hour', now() FROM generate_series(1, 100000) n");
 			session.execute("DELETE FROM pgqueue.pulled WHERE n > 1000000");
 			engine.send();
 			assertThat(Explained.blocks(session, receive(engine, receiver, "'-infinity'"))).as("a full look")
@@ -186,8 +188,9 @@ class PullsIntegrationTests {
 		Pull pull = pull(engine, 1, 1_000);
 		assertThat(new Pulls(engine.database).extend(pull.receiver(), held(pull), false, 60_000)).isTrue();
 		engine.jdbc()
-			.sql(engine.sql("UPDATE $.pulled SET look_at = clock_timestamp(), held_until = clock_timestamp() WHERE id = 0 "
-					+ "AND subscription_id = ?"))
+			.sql(engine
+				.sql("UPDATE $.pulled SET look_at = clock_timestamp(), held_until = clock_timestamp() WHERE id = 0 "
+						+ "AND subscription_id = ?"))
 			.param(engine.queue.subscriptionId())
 			.update();
 		return returnOverdue(engine);

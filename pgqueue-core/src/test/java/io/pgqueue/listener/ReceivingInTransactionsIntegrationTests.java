@@ -138,8 +138,8 @@ class ReceivingInTransactionsIntegrationTests {
 	}
 
 	@ParameterizedTest
-	@ValueSource(ints = { TransactionDefinition.ISOLATION_REPEATABLE_READ,
-			TransactionDefinition.ISOLATION_SERIALIZABLE })
+	@ValueSource(
+			ints = { TransactionDefinition.ISOLATION_REPEATABLE_READ, TransactionDefinition.ISOLATION_SERIALIZABLE })
 	void aTransactionWithAnOldSnapshotStillAcknowledgesWhatWasExtendedInTheMeantime(int isolation) {
 		ReceivedMessage<String> received = sendAndReceive();
 		ReceivedMessage<String> again = redeliver(sendAndReceive());
@@ -156,9 +156,8 @@ class ReceivingInTransactionsIntegrationTests {
 	@Test
 	void aTransactionWithAnOldSnapshotCannotAcknowledgeWhatWasGivenBack() {
 		ReceivedMessage<String> received = sendAndReceive();
-		assertThatExceptionOfType(ConcurrencyFailureException.class)
-			.isThrownBy(() -> transaction(TransactionDefinition.ISOLATION_REPEATABLE_READ)
-				.executeWithoutResult((status) -> {
+		assertThatExceptionOfType(ConcurrencyFailureException.class).isThrownBy(
+				() -> transaction(TransactionDefinition.ISOLATION_REPEATABLE_READ).executeWithoutResult((status) -> {
 					effect(received.message());
 					expire();
 					assertThat(receive()).hasSize(1);
@@ -221,9 +220,8 @@ class ReceivingInTransactionsIntegrationTests {
 	@Test
 	void aTransactionWithAnOldSnapshotCannotReceiveAndDeleteAndNothingIsLostOrCounted() {
 		this.application.queues().send(this.queue, "x");
-		assertThatExceptionOfType(LeaseLostException.class)
-			.isThrownBy(() -> transaction(TransactionDefinition.ISOLATION_REPEATABLE_READ)
-				.executeWithoutResult((status) -> {
+		assertThatExceptionOfType(LeaseLostException.class).isThrownBy(
+				() -> transaction(TransactionDefinition.ISOLATION_REPEATABLE_READ).executeWithoutResult((status) -> {
 					this.jdbc.sql("SELECT 1").query(Integer.class).single();
 					this.receiver.receiveAndDelete(this.queue, String.class, 1);
 				}))
@@ -237,8 +235,8 @@ class ReceivingInTransactionsIntegrationTests {
 		TransactionTemplate readOnly = transaction(TransactionDefinition.ISOLATION_DEFAULT);
 		readOnly.setReadOnly(true);
 		assertThatExceptionOfType(IllegalTransactionStateException.class)
-			.isThrownBy(() -> readOnly.executeWithoutResult(
-					(status) -> this.receiver.receiveAndDelete(this.queue, String.class, 1)))
+			.isThrownBy(() -> readOnly
+				.executeWithoutResult((status) -> this.receiver.receiveAndDelete(this.queue, String.class, 1)))
 			.withMessageContaining("read-only");
 		assertThat(receive()).singleElement().extracting((one) -> one.message().attempt()).isEqualTo(1);
 	}
@@ -246,8 +244,10 @@ class ReceivingInTransactionsIntegrationTests {
 	@Test
 	void onADatabaseThatIsSerializableByDefaultEverythingWorks() {
 		TransactionTemplate serializable = transaction(TransactionDefinition.ISOLATION_DEFAULT);
-		QueueReceiver strict = QueueReceiver.builder(this.database.pool((config) -> config
-			.setConnectionInitSql("SET default_transaction_isolation = 'serializable'"))).build();
+		QueueReceiver strict = QueueReceiver
+			.builder(this.database
+				.pool((config) -> config.setConnectionInitSql("SET default_transaction_isolation = 'serializable'")))
+			.build();
 		this.application.queues().sendAll(this.queue, List.of("a", "b", "c"));
 		List<ReceivedMessage<String>> received = strict.receive(this.queue, String.class, 3, LONG);
 		strict.extend(received.get(0).receipt(), LONG);
