@@ -22,9 +22,8 @@ public final class EngineFunctions {
 			"recover(bigint,integer)", "reconcile(bigint,bigint,bigint,bigint[])", "sign_off(bigint)",
 			"register_receiver(text)", "receive(bigint,bigint,text,integer,bigint,bigint,timestamptz,timestamptz)",
 			"lock_received(bigint,bigint,bigint,boolean)", "extend(bigint,bigint,bigint,boolean,bigint)",
-			"return_overdue(text,integer,timestamptz)",
-			"subscriptions(text)", "dead_letters(integer[],text,timestamptz,timestamptz,bigint,integer)",
-			"dead_letter(integer,bigint)",
+			"return_overdue(text,integer,timestamptz)", "subscriptions(text)",
+			"dead_letters(integer[],text,timestamptz,timestamptz,bigint,integer)", "dead_letter(integer,bigint)",
 			"dead_letter_batch(integer,text,timestamptz,bigint,timestamptz,integer,bigint)",
 			"redrive(integer,bigint[],timestamptz[],bigint[])", "discard(integer,bigint[],timestamptz[])",
 			"expire_dead_letters(integer,timestamptz,bigint,integer)");

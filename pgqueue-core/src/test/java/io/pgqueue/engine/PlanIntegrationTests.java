@@ -184,6 +184,21 @@ class PlanIntegrationTests {
 			.single();
 	}
 
+	private List<String> plansOfPulls() {
+		List<String> plans = new ArrayList<>();
+		long[] ids = this.engine.send(2);
+		String receiver = String.valueOf(new Pulls(this.engine.database).register("test"));
+		plans.addAll(explain("receive(" + receiver + ", 1, '" + this.engine.queue.name()
+				+ "', 10, 1000000, 60000, '-infinity', '-infinity')"));
+		plans.addAll(explain("extend(" + receiver + ", 2, " + ids[0] + ", false, 60000)"));
+		plans.addAll(explain("extend(" + receiver + ", 1, " + ids[0] + ", true, 60000)"));
+		this.engine.jdbc()
+			.sql("UPDATE pgqueue.pulled SET look_at = clock_timestamp(), held_until = clock_timestamp()")
+			.update();
+		plans.addAll(explain("return_overdue(NULL, 1000, '-infinity')"));
+		return plans;
+	}
+
 	private String claim() {
 		return "claim(" + this.engine.worker + ", " + ++this.number + ", " + this.engine.queue.queueId() + ", "
 				+ this.engine.queue.subscriptionId() + ", 1000, 1000000, '-infinity')";

@@ -102,6 +102,7 @@ class QueueReceiverIntegrationTests extends AbstractReceiving {
 		assertThat(receive(1)).isEmpty();
 		assertThat(this.application.admin().deadLetters(this.queue, 10)).singleElement().satisfies((letter) -> {
 			assertThat(letter.attempts()).isEqualTo(3);
+			assertThat(letter.reason()).isEqualTo("attempts are spent");
 			assertThat(letter.errorClass()).isEqualTo("io.pgqueue.VisibilityTimeout");
 			assertThat(letter.errorMessage()).contains("not settled in its time");
 		});

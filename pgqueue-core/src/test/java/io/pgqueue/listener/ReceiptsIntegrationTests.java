@@ -149,7 +149,8 @@ class ReceiptsIntegrationTests extends AbstractReceiving {
 		this.receiver.reject(receive(1).get(0).receipt(), "not \u0000 wanted");
 		assertThat(this.application.admin().deadLetters(this.queue, 10)).singleElement().satisfies((letter) -> {
 			assertThat(letter.attempts()).isOne();
-			assertThat(letter.toString()).contains("not \ufffd wanted");
+			assertThat(letter.reason()).isEqualTo("not \ufffd wanted");
+			assertThat(letter.errorClass()).isNull();
 		});
 		assertThat(this.events.deadLettered(this.queue)).isOne();
 		expire();
