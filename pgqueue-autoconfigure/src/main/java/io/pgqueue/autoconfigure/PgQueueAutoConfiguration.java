@@ -119,7 +119,7 @@ public final class PgQueueAutoConfiguration {
 			.schema(infrastructure.schema())
 			.instance(properties.instanceName())
 			.jsonMapper(jsonMapper.getIfUnique(JsonMapper::shared))
-			.maxAttempts(properties.retry().maxAttempts())
+			.maxAttempts((queue) -> properties.retryPolicy(queue).maxAttempts())
 			.wakeUps(infrastructure.wakeUps())
 			.events(infrastructure.events())
 			.build();

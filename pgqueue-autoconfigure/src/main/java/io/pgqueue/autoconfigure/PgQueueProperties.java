@@ -39,6 +39,12 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 		@DefaultValue Retry retry, @DefaultValue DeadLetters deadLetters, @DefaultValue Direct direct,
 		@DefaultValue Map<String, Settings> queues) {
 
+	RetryPolicy retryPolicy(String queue) {
+		RetryPolicy all = this.retry.toPolicy();
+		Settings own = this.queues.get(queue);
+		return (own != null) ? own.retry().over(all) : all;
+	}
+
 	String instanceName() {
 		return (this.instance != null) ? this.instance : ProcessName.current();
 	}

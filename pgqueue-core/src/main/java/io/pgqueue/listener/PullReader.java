@@ -3,6 +3,7 @@ package io.pgqueue.listener;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.ToIntFunction;
 
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.QueueMessage;
@@ -37,9 +38,9 @@ final class PullReader {
 
 	private final QueueEventListener events;
 
-	private final int maxAttempts;
+	private final ToIntFunction<String> maxAttempts;
 
-	PullReader(JsonMapper mapper, Leases leases, QueueEventListener events, int maxAttempts) {
+	PullReader(JsonMapper mapper, Leases leases, QueueEventListener events, ToIntFunction<String> maxAttempts) {
 		this.converter = new JsonPayloadConverter(mapper);
 		this.headerReader = mapper.readerForMapOf(Object.class);
 		this.leases = leases;
@@ -53,10 +54,11 @@ final class PullReader {
 	<T> List<ReceivedMessage<T>> read(Pull pull, String queue, ResolvableType type) {
 		List<ReceivedMessage<T>> read = new ArrayList<>(pull.messages().size());
 		List<Failure> given = new ArrayList<>();
+		int most = this.maxAttempts.applyAsInt(queue);
 		for (ClaimedMessage message : pull.messages()) {
-			if (message.attempt() > this.maxAttempts) {
+			if (message.attempt() > most) {
 				logger.warn("Message {} of queue '{}' is a dead letter: {} of {} attempts are spent", message.id(),
-						queue, message.attempt() - 1, this.maxAttempts);
+						queue, message.attempt() - 1, most);
 				given.add(failure(message, "attempts are spent", null));
 				continue;
 			}

@@ -3,6 +3,7 @@ package io.pgqueue.listener;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
+import java.util.function.ToIntFunction;
 
 import javax.sql.DataSource;
 
@@ -37,9 +38,9 @@ import org.springframework.transaction.support.TransactionSynchronizationManager
  * its <em>visibility timeout</em>, by the clock of the database. Whoever received it
  * settles it in that time by its receipt, from any thread or process; otherwise it is
  * given back, and the delivery counts as an attempt. After
- * {@code pgqueue.retry.max-attempts} deliveries the next receive makes a dead letter of
- * it. The same becomes of a payload that cannot be read as the type that is asked for, at
- * once; neither is returned.
+ * {@code pgqueue.retry.max-attempts} deliveries, or those of its queue, the next receive
+ * makes a dead letter of it. The same becomes of a payload that cannot be read as the
+ * type that is asked for, at once; neither is returned.
  * <p>
  * A message that was given back can no longer be settled by its old receipt: that throws
  * {@link io.pgqueue.LeaseLostException} and changes nothing. Until then a receipt counts,
@@ -282,7 +283,7 @@ public final class QueueReceiver {
 
 		private JsonMapper jsonMapper = JsonMapper.shared();
 
-		private int maxAttempts = RetryPolicy.DEFAULT.maxAttempts();
+		private ToIntFunction<String> maxAttempts = (queue) -> RetryPolicy.DEFAULT.maxAttempts();
 
 		private WakeUps wakeUps = new WakeUps();
 
@@ -331,6 +332,16 @@ public final class QueueReceiver {
 			if (maxAttempts < 1) {
 				throw new InvalidConfigurationException("maxAttempts is " + maxAttempts + ", but must be at least 1");
 			}
+			return maxAttempts((queue) -> maxAttempts);
+		}
+
+		/**
+		 * Sets how often a message is delivered before it becomes a dead letter, for each
+		 * queue.
+		 * @param maxAttempts returns the deliveries for the name of a queue, at least 1
+		 * @return this builder
+		 */
+		public Builder maxAttempts(ToIntFunction<String> maxAttempts) {
 			this.maxAttempts = maxAttempts;
 			return this;
 		}
