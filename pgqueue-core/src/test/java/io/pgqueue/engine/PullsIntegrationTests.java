@@ -129,6 +129,19 @@ class PullsIntegrationTests {
 	}
 
 	@Test
+	void ofTwoExtensionsTheNewerCounts() {
+		TestEngine engine = TestEngine.of(this.database);
+		engine.send(1);
+		Pull pull = pull(engine, 1, 1_000);
+		Pulls pulls = new Pulls(engine.database);
+		pulls.extend(pull.receiver(), held(pull), false, 1_000);
+		expire(engine);
+		pulls.extend(pull.receiver(), held(pull), false, 60_000);
+		assertThat(returnOverdue(engine)).isZero();
+		assertThat(rows(engine)).as("the newer extension").isOne();
+	}
+
+	@Test
 	void withoutThatAnExtendedMessageWouldBeGivenBack() {
 		assertThat(returnedAlthoughExtended(TestEngine.changed(this.database, "still_pulled",
 				TestEngine.replacing("AND NOT EXISTS (", "AND NOT EXISTS (SELECT 1 WHERE false) OR EXISTS ("))))
