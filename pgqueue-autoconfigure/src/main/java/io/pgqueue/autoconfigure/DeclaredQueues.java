@@ -30,7 +30,7 @@ class DeclaredQueues {
 
 	private static final String HINT = "A queue name with dots needs brackets, as in pgqueue.queues.\"[orders.eu]\".concurrency";
 
-	private static final Set<String> SETTINGS = Set.of("concurrency", "batchsize", "pollinterval");
+	private static final Set<String> SETTINGS = Set.of("concurrency", "batchsize", "pollinterval", "expired");
 
 	DeclaredQueues(QueueListenerRegistry registry, List<Queue> beans, ConfigurableEnvironment environment) {
 		Set<String> names = named(environment);

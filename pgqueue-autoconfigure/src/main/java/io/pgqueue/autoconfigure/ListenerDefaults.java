@@ -33,6 +33,7 @@ class ListenerDefaults implements QueueListenerDefaults {
 			.pollInterval(all.pollInterval())
 			.autoStartup(all.autoStartup())
 			.shutdownTimeout(all.shutdownTimeout())
+			.expired(all.expired())
 			.retryPolicy(this.retryPolicy)
 			.virtualThreads(this.virtualThreads);
 		PgQueueProperties.Settings own = this.properties.queues().get(queue);
@@ -41,6 +42,7 @@ class ListenerDefaults implements QueueListenerDefaults {
 			map.from(own::concurrency).to(options::concurrency);
 			map.from(own::batchSize).to(options::batchSize);
 			map.from(own::pollInterval).to(options::pollInterval);
+			map.from(own::expired).to(options::expired);
 		}
 	}
 

@@ -80,7 +80,7 @@ public final class PgQueueAutoConfiguration {
 		Duration heartbeat = (properties.lease().heartbeat() != null) ? properties.lease().heartbeat()
 				: timeout.dividedBy(3);
 		QueueWorker worker = new QueueWorker(infrastructure.direct(), infrastructure.schema(), ProcessName.current(),
-				timeout, heartbeat);
+				timeout, heartbeat, infrastructure.wakeUps());
 		return new QueueListenerRegistry(infrastructure.pooled(), infrastructure.schema(), worker,
 				infrastructure.wakeUps(), infrastructure.events());
 	}

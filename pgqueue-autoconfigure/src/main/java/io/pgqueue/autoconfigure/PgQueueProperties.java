@@ -5,6 +5,7 @@ import java.util.Map;
 
 import io.pgqueue.client.OutsideTransaction;
 import io.pgqueue.listener.ContainerOptions;
+import io.pgqueue.listener.ExpiredMessages;
 import org.jspecify.annotations.Nullable;
 
 import org.springframework.boot.context.properties.ConfigurationProperties;
@@ -63,10 +64,12 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * @param pollInterval Longest time between two looks into an idle queue.
 	 * @param shutdownTimeout How long running handlers may finish when the application
 	 * stops.
+	 * @param expired What becomes of messages whose time to live is over.
 	 */
 	public record Listener(@DefaultValue("true") boolean autoStartup, @DefaultValue("1") int concurrency,
 			@DefaultValue("" + ContainerOptions.DEFAULT_BATCH_SIZE) int batchSize,
-			@DefaultValue("1s") Duration pollInterval, @DefaultValue("20s") Duration shutdownTimeout) {
+			@DefaultValue("1s") Duration pollInterval, @DefaultValue("20s") Duration shutdownTimeout,
+			@DefaultValue("discard") ExpiredMessages expired) {
 	}
 
 	/**
@@ -117,9 +120,10 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * @param concurrency How many messages, or batches, a listener handles at a time.
 	 * @param batchSize Most messages that a listener claims at once.
 	 * @param pollInterval Longest time between two looks into the idle queue.
+	 * @param expired What becomes of messages whose time to live is over.
 	 */
-	public record Settings(@Nullable Integer concurrency, @Nullable Integer batchSize,
-			@Nullable Duration pollInterval) {
+	public record Settings(@Nullable Integer concurrency, @Nullable Integer batchSize, @Nullable Duration pollInterval,
+			@Nullable ExpiredMessages expired) {
 	}
 
 }

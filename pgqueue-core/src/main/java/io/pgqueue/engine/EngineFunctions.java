@@ -13,12 +13,14 @@ public final class EngineFunctions {
 	 */
 	public static final List<String> SIGNATURES = List.of("send_batch(text,text[],text[])", "declare_queue(text)",
 			"subscribe(integer,text,boolean)", "queue_names()",
-			"claim(bigint,bigint,integer,integer,integer,bigint,timestamptz)",
+			"claim(bigint,bigint,integer,integer,integer,bigint,timestamptz,boolean)",
 			"settle_alone(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
 			"retry(bigint,bigint[],bigint[],bigint[],integer[],text[],text[])",
 			"bury(bigint,bigint[],bigint[],integer[],text[],text[])", "register_worker(text)", "beat(bigint)",
 			"holders(bigint)", "declare_dead(bigint,timestamptz)", "recover(bigint,integer)",
-			"reconcile(bigint,bigint,bigint,bigint[])", "sign_off(bigint)", "dead_letters(text,integer)");
+			"reconcile(bigint,bigint,bigint,bigint[])", "sign_off(bigint)", "dead_letters(text,integer)",
+			"send_timed(text,text[],text[],timestamptz,bigint,bigint)", "promote(integer,timestamptz)",
+			"cancel_unsent(text,bigint)", "take_out(text,bigint,bigint)", "cancel_waiting(text,bigint)");
 
 	private EngineFunctions() {
 	}

@@ -34,7 +34,7 @@ public final class Leases {
 	 */
 	public Leases(Database database) {
 		this.database = database;
-		this.claim = database.function("claim(?, ?, ?, ?, ?, ?, ?)");
+		this.claim = database.function("claim(?, ?, ?, ?, ?, ?, ?, ?)");
 		this.settle = database.function("settle_alone(?, ?, ?, ?, ?, ?)");
 		this.retry = database.function("retry(?, ?, ?, ?, ?, ?, ?)");
 		this.bury = database.function("bury(?, ?, ?, ?, ?, ?)");
@@ -55,6 +55,7 @@ public final class Leases {
 			statement.setInt(5, request.limit());
 			statement.setLong(6, request.bytes());
 			statement.setObject(7, request.dueFrom());
+			statement.setBoolean(8, request.buryExpired());
 		}, (results) -> readClaim(request, results));
 	}
 
@@ -67,7 +68,7 @@ public final class Leases {
 				long due = results.getLong(7);
 				Long nextDue = results.wasNull() ? null : due;
 				return new Claim(messages, "m".equals(state), "b".equals(state), nextDue,
-						results.getObject(8, OffsetDateTime.class));
+						results.getObject(8, OffsetDateTime.class), results.getInt(9));
 			}
 			messages
 				.add(new ClaimedMessage(id, results.getInt(3), results.getObject(4, OffsetDateTime.class).toInstant(),
@@ -161,9 +162,11 @@ public final class Leases {
 	 * @param limit most messages to claim
 	 * @param bytes bytes of payload after which to stop
 	 * @param dueFrom what the last claim returned, or {@link OffsetDateTime#MIN}
+	 * @param buryExpired whether expired messages become dead letters, or else are
+	 * discarded
 	 */
 	public record ClaimRequest(long worker, long lease, int queueId, int subscriptionId, int limit, long bytes,
-			OffsetDateTime dueFrom) {
+			OffsetDateTime dueFrom, boolean buryExpired) {
 	}
 
 	/**
@@ -175,9 +178,10 @@ public final class Leases {
 	 * @param nextDueMicros microseconds until the next retry is due, 0 if more are due
 	 * now, {@code null} if none waits
 	 * @param dueFrom for the next claim
+	 * @param expired how many messages are gone because they had expired
 	 */
 	public record Claim(List<ClaimedMessage> messages, boolean more, boolean busy, @Nullable Long nextDueMicros,
-			OffsetDateTime dueFrom) {
+			OffsetDateTime dueFrom, int expired) {
 	}
 
 	/**

@@ -20,9 +20,11 @@ import io.pgqueue.RetryPolicy;
  * @param autoStartup whether the container starts with the application
  * @param virtualThreads whether handlers run on virtual threads
  * @param shutdownTimeout how long handlers may finish when the container stops
+ * @param expired what becomes of messages whose time to live is over
  */
 public record ContainerOptions(String id, String queue, int concurrency, int batchSize, Duration pollInterval,
-		RetryPolicy retryPolicy, boolean autoStartup, boolean virtualThreads, Duration shutdownTimeout) {
+		RetryPolicy retryPolicy, boolean autoStartup, boolean virtualThreads, Duration shutdownTimeout,
+		ExpiredMessages expired) {
 
 	/**
 	 * Most messages that are claimed at once by default.
@@ -78,6 +80,8 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		private boolean virtualThreads = false;
 
 		private Duration shutdownTimeout = Duration.ofSeconds(20);
+
+		private ExpiredMessages expired = ExpiredMessages.DISCARD;
 
 		private Builder(String id, String queue) {
 			this.id = id;
@@ -159,13 +163,23 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		}
 
 		/**
+		 * Sets what becomes of messages whose time to live is over.
+		 * @param expired what becomes of them; they are discarded by default
+		 * @return this builder
+		 */
+		public Builder expired(ExpiredMessages expired) {
+			this.expired = expired;
+			return this;
+		}
+
+		/**
 		 * Builds the options.
 		 * @return the options
 		 * @throws InvalidConfigurationException if one of them is out of range
 		 */
 		public ContainerOptions build() {
 			return new ContainerOptions(this.id, this.queue, this.concurrency, this.batchSize, this.pollInterval,
-					this.retryPolicy, this.autoStartup, this.virtualThreads, this.shutdownTimeout);
+					this.retryPolicy, this.autoStartup, this.virtualThreads, this.shutdownTimeout, this.expired);
 		}
 
 	}

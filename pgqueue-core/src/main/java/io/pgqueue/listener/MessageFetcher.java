@@ -7,12 +7,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 
+import io.pgqueue.QueueEventListener;
 import io.pgqueue.engine.ClaimedMessage;
 import io.pgqueue.engine.Leases;
 import io.pgqueue.engine.Leases.Claim;
 import io.pgqueue.engine.Leases.ClaimRequest;
 import io.pgqueue.engine.Queues.DeclaredQueue;
 import io.pgqueue.engine.WorkerGoneException;
+import io.pgqueue.listener.QueueListenerContainer.Collaborators;
 import io.pgqueue.wakeup.WakeUp;
 import io.pgqueue.worker.Incarnation;
 import io.pgqueue.worker.QueueWorker;
@@ -43,6 +45,8 @@ final class MessageFetcher implements Runnable {
 
 	private final QueueWorker worker;
 
+	private final QueueEventListener events;
+
 	private final Dispatcher dispatcher;
 
 	private final WakeUp wakeUp;
@@ -57,13 +61,14 @@ final class MessageFetcher implements Runnable {
 
 	private volatile long lastPoll = System.nanoTime();
 
-	MessageFetcher(ContainerOptions options, boolean batch, DeclaredQueue queue, Leases leases, QueueWorker worker,
+	MessageFetcher(ContainerOptions options, boolean batch, DeclaredQueue queue, Collaborators collaborators,
 			Dispatcher dispatcher, WakeUp wakeUp) {
 		this.options = options;
 		this.batch = batch;
 		this.queue = queue;
-		this.leases = leases;
-		this.worker = worker;
+		this.leases = collaborators.leases();
+		this.worker = collaborators.worker();
+		this.events = collaborators.events();
 		this.dispatcher = dispatcher;
 		this.wakeUp = wakeUp;
 	}
@@ -129,8 +134,9 @@ final class MessageFetcher implements Runnable {
 		long number = incarnation.nextLease();
 		Claim claim;
 		try {
-			claim = this.leases.claim(new ClaimRequest(incarnation.worker(), number, this.queue.queueId(),
-					this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom));
+			claim = this.leases
+				.claim(new ClaimRequest(incarnation.worker(), number, this.queue.queueId(), this.queue.subscriptionId(),
+						limit, CLAIM_BYTES, this.dueFrom, this.options.expired() == ExpiredMessages.DEAD_LETTER));
 		}
 		catch (RuntimeException ex) {
 			this.worker.reportFailedClaim(incarnation, number);
@@ -138,10 +144,24 @@ final class MessageFetcher implements Runnable {
 		}
 		this.dueFrom = claim.dueFrom();
 		incarnation.claimed(number, claim.messages().size());
+		if (claim.expired() > 0) {
+			reportExpired(claim.expired());
+		}
 		if (!claim.messages().isEmpty()) {
 			this.dispatcher.add(units(claim.messages(), new Lease(incarnation, number, logged(claim.messages()))));
 		}
 		return claim;
+	}
+
+	private void reportExpired(int count) {
+		this.events.expired(this.options.queue(), Delivery.SUBSCRIPTION, count);
+		if (this.options.expired() == ExpiredMessages.DEAD_LETTER) {
+			logger.warn("{} messages of queue '{}' are dead letters: their time to live was over", count,
+					this.options.queue());
+			for (int i = 0; i < count; i++) {
+				this.events.deadLettered(this.options.queue(), Delivery.SUBSCRIPTION);
+			}
+		}
 	}
 
 	private static int logged(List<ClaimedMessage> messages) {

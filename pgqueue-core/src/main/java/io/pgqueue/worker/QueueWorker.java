@@ -9,14 +9,16 @@ import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.engine.Workers;
 import io.pgqueue.engine.Workers.Holder;
 import io.pgqueue.wakeup.WakeUp;
+import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.Incarnation.InHand;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * This process as the database sees it: registers, gives signs of life, and recovers what
- * dead workers held. One thread and one connection, both for as long as it runs.
+ * This process as the database sees it: registers, gives signs of life, recovers what
+ * dead workers held, and promotes scheduled messages. Two threads with one connection
+ * each, for as long as it runs.
  */
 public final class QueueWorker {
 
@@ -49,6 +51,8 @@ public final class QueueWorker {
 
 	private final DeathWatch deathWatch;
 
+	private final Promoter promoter;
+
 	private final WakeUp wakeUp = new WakeUp();
 
 	private final Object monitor = new Object();
@@ -70,14 +74,17 @@ public final class QueueWorker {
 	 * @param instance name of this process, for people
 	 * @param timeout how long without a sign of life a worker is taken to be alive
 	 * @param heartbeat time between two signs of life, at most half the timeout
+	 * @param wakeUps shared with the template and the containers of this application
 	 */
-	public QueueWorker(DataSource direct, String schema, String instance, Duration timeout, Duration heartbeat) {
+	public QueueWorker(DataSource direct, String schema, String instance, Duration timeout, Duration heartbeat,
+			WakeUps wakeUps) {
 		requireValid(timeout, heartbeat);
 		this.direct = direct;
 		this.schema = schema;
 		this.instance = instance;
 		this.heartbeat = heartbeat;
 		this.deathWatch = new DeathWatch(timeout, heartbeat.multipliedBy(2));
+		this.promoter = new Promoter(direct, schema, wakeUps);
 	}
 
 	private static void requireValid(Duration timeout, Duration heartbeat) {
@@ -103,6 +110,7 @@ public final class QueueWorker {
 		started.setDaemon(true);
 		started.start();
 		this.thread = started;
+		this.promoter.start();
 	}
 
 	/**
@@ -116,8 +124,12 @@ public final class QueueWorker {
 		}
 		this.running = false;
 		this.wakeUp.signal();
+		Thread promoting = this.promoter.stop();
 		try {
 			stopping.join(STOP_LIMIT.toMillis());
+			if (promoting != null) {
+				promoting.join(STOP_LIMIT.toMillis());
+			}
 		}
 		catch (InterruptedException ex) {
 			Thread.currentThread().interrupt();

@@ -22,7 +22,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 class PlanIntegrationTests {
 
 	private static final Pattern READS_ALL = Pattern
-		.compile("Seq Scan on (message|lease|cursor|retry)|Bitmap Heap Scan on message");
+		.compile("Seq Scan on (message|lease|cursor|retry|scheduled)|Bitmap Heap Scan on message");
 
 	private static final Pattern SORTS_THE_LOG = Pattern
 		.compile("Sort  [^\\n]*\\n\\s*Sort Key:[^\\n]*\\n\\s*->  (Append|[A-Z][^\\n]* on message)");
@@ -127,6 +127,7 @@ class PlanIntegrationTests {
 		long[] ids = this.engine.send(6);
 		plans.addAll(explain(claim()));
 		int first = this.number;
+		plans.addAll(plansOfWhatIsNotDueOrNotForEver());
 		plans.addAll(explain("retry(" + worker + ", ARRAY[" + first + ", " + first + "], ARRAY[" + ids[0] + ", "
 				+ ids[1] + "], ARRAY[0, 0], ARRAY[1, 1], ARRAY['', ''], ARRAY['', ''])"));
 		plans.addAll(explain("bury(" + worker + ", ARRAY[" + first + "], ARRAY[" + ids[2] + "], ARRAY[1], ARRAY[''], "
@@ -147,6 +148,26 @@ class PlanIntegrationTests {
 		this.engine.jdbc().sql("UPDATE pgqueue.worker SET dead_at = NULL").update();
 		plans.addAll(explain(claim()));
 		assertThat(plans).anyMatch((plan) -> plan.contains("message_0_pkey"));
+		return plans;
+	}
+
+	/**
+	 * Also claims messages that are passed over, so that the statements for them run.
+	 */
+	private List<String> plansOfWhatIsNotDueOrNotForEver() {
+		List<String> plans = new ArrayList<>();
+		String queue = "'" + this.engine.queue.name() + "'";
+		plans.addAll(explain("send_timed(" + queue + ", ARRAY['1'], ARRAY[NULL], NULL, 3600000000, NULL)"));
+		plans.addAll(explain("send_timed(" + queue + ", ARRAY['1'], ARRAY[NULL], NULL, NULL, 1)"));
+		this.session
+			.execute("UPDATE pgqueue.scheduled SET due_at = now() WHERE id = (SELECT max(id) FROM pgqueue.scheduled)");
+		plans.addAll(explain("promote(500, now() - interval '10 s')"));
+		plans.addAll(explain("promote(500, '-infinity')"));
+		long id = this.engine.send();
+		plans.addAll(explain("cancel_unsent(" + queue + ", " + id + ")"));
+		plans.addAll(explain("take_out(" + queue + ", " + id + ", 1000)"));
+		plans.addAll(explain("cancel_waiting(" + queue + ", " + id + ")"));
+		plans.addAll(explain(claim().replace(", '-infinity')", ", '-infinity', true)")));
 		return plans;
 	}
 
@@ -180,6 +201,8 @@ class PlanIntegrationTests {
 				+ "worker_id, n, enqueued_at, payload) SELECT 999999, n, 999999, 0, 1, 1, now(), "
 				+ "CASE WHEN n % 2 = 0 THEN 999999 END, CASE WHEN n % 2 = 0 THEN n END, now(), '1' "
 				+ "FROM generate_series(1, 10000) n");
+		this.session.execute("INSERT INTO pgqueue.scheduled (queue_id, due_at, enqueued_at, size, payload) "
+				+ "SELECT 999999, now() + interval '1 day', now(), 1, '1' FROM generate_series(1, 10000) n");
 		this.session.execute("SET client_min_messages = notice");
 	}
 

@@ -20,7 +20,7 @@ class ContainerOptionsTests {
 	void theDefaultsAreThoseOfTheDocumentation() {
 		ContainerOptions options = ContainerOptions.builder("id", "queue").build();
 		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 1, 500, Duration.ofSeconds(1),
-				RetryPolicy.DEFAULT, true, false, Duration.ofSeconds(20)));
+				RetryPolicy.DEFAULT, true, false, Duration.ofSeconds(20), ExpiredMessages.DISCARD));
 	}
 
 	@Test
@@ -34,9 +34,10 @@ class ContainerOptionsTests {
 			.autoStartup(false)
 			.virtualThreads(true)
 			.shutdownTimeout(Duration.ofSeconds(6))
+			.expired(ExpiredMessages.DEAD_LETTER)
 			.build();
 		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 3, 4, Duration.ofSeconds(5), policy, false,
-				true, Duration.ofSeconds(6)));
+				true, Duration.ofSeconds(6), ExpiredMessages.DEAD_LETTER));
 	}
 
 	@ParameterizedTest(name = "{0}")

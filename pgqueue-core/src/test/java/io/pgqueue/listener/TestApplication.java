@@ -57,7 +57,7 @@ public final class TestApplication implements AutoCloseable {
 
 	private TestApplication(Builder builder) {
 		QueueWorker worker = new QueueWorker(builder.direct, TestDatabase.SCHEMA, "test", builder.timeout,
-				builder.heartbeat);
+				builder.heartbeat, this.wakeUps);
 		QueueEventListener events = (builder.events != null) ? builder.events : this.recorded;
 		this.registry = new QueueListenerRegistry(builder.pooled, TestDatabase.SCHEMA, worker, this.wakeUps, events);
 		this.queues = QueueTemplate.builder(builder.pooled).wakeUps(this.wakeUps).events(this.recorded).build();

@@ -64,7 +64,7 @@ class UnsettledIntegrationTests {
 		this.queue = new Queues(access).declare(this.options.queue());
 		this.leases = new Leases(access);
 		this.worker = new QueueWorker(database.directDataSource(), TestDatabase.SCHEMA, "test", Duration.ofSeconds(30),
-				Duration.ofSeconds(10));
+				Duration.ofSeconds(10), this.wakeUps);
 		this.wakeUps.add(this.options.queue(), this.wakeUp);
 	}
 
@@ -194,7 +194,7 @@ class UnsettledIntegrationTests {
 		long number = this.incarnation.nextLease();
 		List<ClaimedMessage> messages = this.leases
 			.claim(new ClaimRequest(this.incarnation.worker(), number, this.queue.queueId(),
-					this.queue.subscriptionId(), limit, 1_000_000, OffsetDateTime.MIN))
+					this.queue.subscriptionId(), limit, 1_000_000, OffsetDateTime.MIN, false))
 			.messages();
 		this.incarnation.claimed(number, messages.size());
 		Lease lease = new Lease(this.incarnation, number,
