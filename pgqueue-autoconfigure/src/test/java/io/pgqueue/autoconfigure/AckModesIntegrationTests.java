@@ -77,10 +77,11 @@ class AckModesIntegrationTests {
 		Applications.quickRunner(this.database)
 			.withUserConfiguration(Own.class)
 			.withPropertyValues("pgqueue.instance=node-7")
-			.run((context) -> Await.until("it is registered", () -> this.database.jdbc()
-				.sql("SELECT count(*) FROM pgqueue.worker WHERE instance = 'node-7'")
-				.query(Integer.class)
-				.single() == 1));
+			.run((context) -> Await.until("it is registered",
+					() -> this.database.jdbc()
+						.sql("SELECT count(*) FROM pgqueue.worker WHERE instance = 'node-7'")
+						.query(Integer.class)
+						.single() == 1));
 	}
 
 	static class Own {

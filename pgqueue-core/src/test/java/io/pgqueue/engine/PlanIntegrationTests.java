@@ -22,7 +22,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 class PlanIntegrationTests {
 
 	private static final Pattern READS_ALL = Pattern
-		.compile("Seq Scan on (message|lease|cursor|retry|dead_letter)|Bitmap Heap Scan on message");
+		.compile("Seq Scan on (message|lease|cursor|retry|dead_letter|scheduled)|Bitmap Heap Scan on message");
 
 	private static final Pattern READS_OTHER_LETTERS = Pattern
 		.compile("on dead_letter[^\\n]*\\n\\s*(Index Cond: [^\\n]*\\n\\s*)?Filter:");
@@ -130,6 +130,7 @@ class PlanIntegrationTests {
 		long[] ids = this.engine.send(6);
 		plans.addAll(explain(claim()));
 		int first = this.number;
+		plans.addAll(plansOfWhatIsNotDueOrNotForEver());
 		plans.addAll(explain("retry(" + worker + ", ARRAY[" + first + ", " + first + "], ARRAY[" + ids[0] + ", "
 				+ ids[1] + "], ARRAY[0, 0], ARRAY[1, 1], ARRAY['', ''], ARRAY['', ''])"));
 		plans.addAll(explain("bury(" + worker + ", ARRAY[" + first + ", " + first + "], ARRAY[" + ids[2] + ", " + ids[5]
@@ -183,6 +184,26 @@ class PlanIntegrationTests {
 			.single();
 	}
 
+	/**
+	 * Also claims messages that are passed over, so that the statements for them run.
+	 */
+	private List<String> plansOfWhatIsNotDueOrNotForEver() {
+		List<String> plans = new ArrayList<>();
+		String queue = "'" + this.engine.queue.name() + "'";
+		plans.addAll(explain("send_timed(" + queue + ", ARRAY['1'], ARRAY[NULL], NULL, 3600000000, NULL)"));
+		plans.addAll(explain("send_timed(" + queue + ", ARRAY['1'], ARRAY[NULL], NULL, NULL, 1)"));
+		this.session
+			.execute("UPDATE pgqueue.scheduled SET due_at = now() WHERE id = (SELECT max(id) FROM pgqueue.scheduled)");
+		plans.addAll(explain("promote(500, now() - interval '10 s')"));
+		plans.addAll(explain("promote(500, '-infinity')"));
+		long id = this.engine.send();
+		plans.addAll(explain("cancel_unsent(" + queue + ", " + id + ")"));
+		plans.addAll(explain("take_out(" + queue + ", " + id + ", 1000)"));
+		plans.addAll(explain("cancel_waiting(" + queue + ", " + id + ")"));
+		plans.addAll(explain(claim().replace(", '-infinity')", ", '-infinity', true)")));
+		return plans;
+	}
+
 	private String claim() {
 		return "claim(" + this.engine.worker + ", " + ++this.number + ", " + this.engine.queue.queueId() + ", "
 				+ this.engine.queue.subscriptionId() + ", 1000, 1000000, '-infinity')";
@@ -216,6 +237,8 @@ class PlanIntegrationTests {
 		this.session.execute("INSERT INTO pgqueue.dead_letter (subscription_id, id, queue_id, lane, size, attempts, "
 				+ "redrives, enqueued_at, dead_at, error_class, payload) SELECT 999990 + n % 3, n, 999999, 0, 1, 1, 0, "
 				+ "now(), now() + n * interval '1 s', 'error-' || n % 7, '1' FROM generate_series(1, 20000) n");
+		this.session.execute("INSERT INTO pgqueue.scheduled (queue_id, due_at, enqueued_at, size, payload) "
+				+ "SELECT 999999, now() + interval '1 day', now(), 1, '1' FROM generate_series(1, 10000) n");
 		this.session.execute("SET client_min_messages = notice");
 	}
 

@@ -192,14 +192,14 @@ final class BareEngine implements QueueSystem {
 		List<BenchmarkMessage> messages = new ArrayList<>(limit);
 		try (ResultSet results = claim.executeQuery()) {
 			while (results.next()) {
-				if (results.getObject(2) == null) {
+				if (results.getObject(3) == null) {
 					if (!messages.isEmpty()) {
 						this.claims.add(System.nanoTime() - started);
 					}
 					return new Claimed(messages, "b".equals(results.getString(1)),
-							results.getObject(8, OffsetDateTime.class));
+							results.getObject(9, OffsetDateTime.class));
 				}
-				messages.add(MessageJson.read(results.getString(6)));
+				messages.add(MessageJson.read(results.getString(7)));
 			}
 		}
 		throw new IllegalStateException("A claim returned no last row");
