@@ -104,7 +104,6 @@ CREATE TABLE ${schema}.worker (
     started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     dead_at     timestamptz
 );
-CREATE INDEX worker_alive ON ${schema}.worker (instance) WHERE dead_at IS NULL;
 
 -- Apart from worker, because claims read worker and must not walk over the dead versions of a heartbeat.
 CREATE TABLE ${schema}.heartbeat (

@@ -137,7 +137,7 @@ class StopIntegrationTests {
 	}
 
 	@Test
-	void aHandlerThatFinishesAfterItsInterruptIsAcknowledged() {
+	void aHandlerThatSwallowsItsInterruptMayNotHaveDoneItsWorkSoAnotherProcessGetsTheMessage() {
 		this.application.queues().send(this.queue, "x");
 		this.application.handle(options().shutdownTimeout(Duration.ofMillis(100)).build(), (message) -> {
 			this.blocked.incrementAndGet();
@@ -145,13 +145,14 @@ class StopIntegrationTests {
 				this.gate.await();
 			}
 			catch (InterruptedException ex) {
-				handle(message);
+				// The work is not done, but nobody can tell.
 			}
 		}).start();
 		Await.until("the handler runs", () -> this.blocked.get() == 1);
 		this.application.close();
-		assertThat(this.application.events().completed(this.queue)).isEqualTo(1);
+		assertThat(this.application.events().completed(this.queue)).isZero();
 		assertThat(leased()).isZero();
+		handleElsewhere(1);
 	}
 
 	@Test

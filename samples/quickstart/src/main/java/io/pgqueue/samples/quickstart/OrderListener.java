@@ -3,6 +3,7 @@ package io.pgqueue.samples.quickstart;
 import io.pgqueue.annotation.QueueListener;
 
 import org.springframework.stereotype.Component;
+import org.springframework.transaction.annotation.Transactional;
 
 /**
  * Confirms orders, apart from the request that placed them. Runs in every instance of the
@@ -20,12 +21,15 @@ class OrderListener {
 	}
 
 	/**
-	 * Handles one message. When it returns, the message is done; when it throws, the
-	 * message comes again after 1, 2, 4 and 8 seconds and then becomes a dead letter,
-	 * with the text of the exception as its reason.
+	 * Handles one message. The transaction confirms the order and acknowledges the
+	 * message, both or neither: it happens exactly once, even if this process is killed
+	 * half-way. When the method throws, the message comes again after 1, 2, 4 and 8
+	 * seconds and then becomes a dead letter, with the text of the exception as its
+	 * reason.
 	 * @param placed the payload, made from JSON
 	 */
 	@QueueListener(Orders.QUEUE)
+	@Transactional
 	void confirm(OrderPlaced placed) {
 		if (placed.quantity() > LARGEST_QUANTITY) {
 			throw new IllegalArgumentException("Order %d asks for %d pieces, but we sell at most %d at a time"

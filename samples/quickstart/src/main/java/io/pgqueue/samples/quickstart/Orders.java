@@ -48,8 +48,7 @@ class Orders {
 	}
 
 	/**
-	 * Marks an order as confirmed. To do so twice is as good as once, which is what a
-	 * listener needs: a message whose process was killed is delivered again.
+	 * Marks an order as confirmed, in the transaction of the listener.
 	 * @param id number of the order
 	 */
 	void confirm(long id) {

@@ -2,18 +2,18 @@ package io.pgqueue.samples.benchmark.system;
 
 import java.lang.reflect.Method;
 import java.util.List;
-import java.util.Map;
 
 import io.pgqueue.QueueOperations;
-import io.pgqueue.annotation.QueueListener;
-import io.pgqueue.annotation.QueueListenerRegistrar;
+import io.pgqueue.listener.ContainerOptions;
+import io.pgqueue.listener.HandlerMethodFactory;
+import io.pgqueue.listener.JsonPayloadConverter;
 import io.pgqueue.listener.QueueListenerContainer;
 import io.pgqueue.listener.QueueListenerRegistry;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.json.JsonMapper;
 
 import org.springframework.boot.builder.SpringApplicationBuilder;
 import org.springframework.context.ConfigurableApplicationContext;
-import org.springframework.core.annotation.AnnotationUtils;
 import org.springframework.util.ReflectionUtils;
 
 /**
@@ -62,11 +62,13 @@ final class PgQueueSystem implements QueueSystem {
 		if (method == null) {
 			throw new IllegalStateException("No such method: " + BenchmarkListeners.SINGLE);
 		}
+		JsonMapper mapper = context.getBean(JsonMapper.class);
+		HandlerMethodFactory methods = new HandlerMethodFactory(new JsonPayloadConverter(mapper), mapper, null);
+		QueueListenerRegistry registry = context.getBean(QueueListenerRegistry.class);
 		for (int i = 0; i < Mode.IDLE_QUEUES; i++) {
-			Map<String, Object> attributes = Map.of("queue", "idle-" + i, "id", "idle-" + i, "autoStartup", "false");
-			context.getBean(QueueListenerRegistrar.class)
-				.register(bean, "idle", method,
-						AnnotationUtils.synthesizeAnnotation(attributes, QueueListener.class, method));
+			String name = "idle-" + i;
+			registry.register(ContainerOptions.builder(name, name).autoStartup(false).build(),
+					methods.create(bean, method));
 		}
 	}
 
