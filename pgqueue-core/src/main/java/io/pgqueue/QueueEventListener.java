@@ -53,4 +53,14 @@ public interface QueueEventListener {
 	default void leaseLost(String queue, String subscription) {
 	}
 
+	/**
+	 * Messages were not delivered because their time to live was over. If they became
+	 * dead letters, {@link #deadLettered} is called for each of them as well.
+	 * @param queue name of the queue
+	 * @param subscription name of the subscription
+	 * @param count how many
+	 */
+	default void expired(String queue, String subscription, long count) {
+	}
+
 }

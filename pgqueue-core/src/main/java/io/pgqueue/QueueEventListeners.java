@@ -58,6 +58,11 @@ public final class QueueEventListeners implements QueueEventListener {
 		tell((listener) -> listener.leaseLost(queue, subscription));
 	}
 
+	@Override
+	public void expired(String queue, String subscription, long count) {
+		tell((listener) -> listener.expired(queue, subscription, count));
+	}
+
 	private void tell(Consumer<QueueEventListener> event) {
 		for (QueueEventListener listener : this.listeners) {
 			try {

@@ -3,9 +3,9 @@ package io.pgqueue;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Thrown by a send when the surrounding transaction does not allow it: it is read-only,
- * or there is none and {@code pgqueue.template.outside-transaction} is {@code reject}.
- * Nothing was written.
+ * Thrown by a send, or by a cancellation, when the surrounding transaction does not allow
+ * it: it is read-only, or there is none and {@code pgqueue.template.outside-transaction}
+ * is {@code reject}, or a cancellation is not at READ COMMITTED. Nothing was written.
  */
 public class SendRejectedException extends PgQueueException {
 

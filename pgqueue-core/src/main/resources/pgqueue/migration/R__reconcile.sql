@@ -24,8 +24,10 @@ BEGIN
     FROM ${schema}.lease l CROSS JOIN LATERAL unnest(l.ids) AS x (id)
     WHERE l.worker_id = p_worker AND l.n >= p_from AND l.n <= p_to AND l.n <> ALL (p_known);
 
-    INSERT INTO ${schema}.retry (subscription_id, id, queue_id, lane, size, attempts, due_at, enqueued_at, headers, payload)
-    SELECT t.subscription_id, t.id, t.queue_id, t.lane, t.size, 0, clock_timestamp(), t.enqueued_at, t.headers, t.payload
+    INSERT INTO ${schema}.retry (subscription_id, id, queue_id, lane, size, attempts, due_at, enqueued_at, expires_at,
+        headers, payload)
+    SELECT t.subscription_id, t.id, t.queue_id, t.lane, t.size, 0, clock_timestamp(), t.enqueued_at, t.expires_at,
+        t.headers, t.payload
     FROM ${schema}.take_from_log(p_worker, v_leases, v_ids) t;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     RETURN v_total + v_count;

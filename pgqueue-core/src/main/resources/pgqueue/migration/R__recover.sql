@@ -40,9 +40,9 @@ BEGIN
     )
     SELECT array_agg(h.n), array_agg(x.id) INTO v_leases, v_ids FROM held h CROSS JOIN LATERAL unnest(h.ids) AS x (id);
 
-    INSERT INTO ${schema}.retry (subscription_id, id, queue_id, lane, size, attempts, due_at, enqueued_at, error_class,
-        error_message, headers, payload)
-    SELECT t.subscription_id, t.id, t.queue_id, t.lane, t.size, 1, clock_timestamp(), t.enqueued_at, v_class, v_message,
+    INSERT INTO ${schema}.retry (subscription_id, id, queue_id, lane, size, attempts, due_at, enqueued_at, expires_at,
+        error_class, error_message, headers, payload)
+    SELECT t.subscription_id, t.id, t.queue_id, t.lane, t.size, 1, clock_timestamp(), t.enqueued_at, t.expires_at, v_class, v_message,
         t.headers, t.payload
     FROM ${schema}.take_from_log(p_worker, v_leases, v_ids) t;
     GET DIAGNOSTICS v_count = ROW_COUNT;

@@ -26,6 +26,8 @@ $$;
 -- Puts dead letters back for delivery after a delay, with their identity and all attempts anew. Each is named by its
 -- identity and when it died, so that a message that has died again meanwhile is left alone. Returns how many were put
 -- back; the others are no longer there. Locked in the order of their identities here and in discard.
+-- A redriven message lives for ever: with the expiry of its sender, which is over if that is why it died, it would expire
+-- again at once. That is why a dead letter does not keep it.
 CREATE OR REPLACE FUNCTION ${schema}.redrive(p_subscription integer, p_ids bigint[], p_deaths timestamptz[],
     p_delays_millis bigint[])
 RETURNS integer

@@ -28,10 +28,10 @@ BEGIN
     ), taken AS MATERIALIZED (
         SELECT * FROM ${schema}.take_from_log(p_worker, p_leases, p_ids)
     ), moved AS (
-        INSERT INTO ${schema}.retry (subscription_id, id, queue_id, lane, size, attempts, due_at, enqueued_at, error_class,
-            error_message, headers, payload)
-        SELECT t.subscription_id, t.id, t.queue_id, t.lane, t.size, g.charge, g.due_at, t.enqueued_at, g.error_class,
-            g.error_message, t.headers, t.payload
+        INSERT INTO ${schema}.retry (subscription_id, id, queue_id, lane, size, attempts, due_at, enqueued_at, expires_at,
+            error_class, error_message, headers, payload)
+        SELECT t.subscription_id, t.id, t.queue_id, t.lane, t.size, g.charge, g.due_at, t.enqueued_at, t.expires_at,
+            g.error_class, g.error_message, t.headers, t.payload
         FROM taken t JOIN given g ON g.n = t.n AND g.id = t.id
     )
     SELECT g.n, g.id FROM given g

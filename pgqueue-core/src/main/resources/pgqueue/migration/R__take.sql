@@ -37,7 +37,7 @@ $$;
 -- is the net under every unknown mistake of that kind.
 CREATE OR REPLACE FUNCTION ${schema}.take_from_log(p_worker bigint, p_leases bigint[], p_ids bigint[])
 RETURNS TABLE (n bigint, id bigint, subscription_id integer, queue_id integer, lane smallint, size integer,
-    enqueued_at timestamptz, headers json, payload json)
+    enqueued_at timestamptz, expires_at timestamptz, headers json, payload json)
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
 SET jit = off
@@ -58,11 +58,11 @@ BEGIN
 
     -- A statement of its own, so that its snapshot is younger than the locks on the leases.
     RETURN QUERY
-    SELECT h.n, h.id, h.subscription_id, h.queue_id, h.lane, m.size, m.enqueued_at, m.headers, m.payload
+    SELECT h.n, h.id, h.subscription_id, h.queue_id, h.lane, m.size, m.enqueued_at, m.expires_at, m.headers, m.payload
     FROM unnest(v_held.ns, v_held.ids, v_held.xids, v_held.subscriptions, v_held.queues, v_held.lanes)
         AS h (n, id, xid, subscription_id, queue_id, lane)
     CROSS JOIN LATERAL (
-        SELECT l.size, l.enqueued_at, l.headers, l.payload FROM ${schema}.message l
+        SELECT l.size, l.enqueued_at, l.expires_at, l.headers, l.payload FROM ${schema}.message l
         WHERE l.queue_id = h.queue_id AND l.lane = h.lane AND l.xid = h.xid AND l.id = h.id
         LIMIT 1) m;
     GET DIAGNOSTICS v_found = ROW_COUNT;

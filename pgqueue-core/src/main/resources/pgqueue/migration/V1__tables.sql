@@ -26,6 +26,8 @@ CREATE TABLE ${schema}.lane (
 -- build a chain of dead versions whenever something holds the vacuum horizon.
 -- Everything visible in base has been claimed. While a window is open (horizon is set), everything visible in horizon up
 -- to the position has been claimed as well. Nothing else has.
+-- skipped: messages not read yet that were taken out of the log one by one, so that the position is to pass over them.
+-- expired: how many messages the move to this row passed over because they had expired, if any.
 CREATE TABLE ${schema}.cursor (
     subscription_id  integer NOT NULL,
     lane             smallint NOT NULL,
@@ -34,6 +36,8 @@ CREATE TABLE ${schema}.cursor (
     horizon          pg_snapshot,
     position_xid     xid8,
     position_id      bigint,
+    skipped          bigint[],
+    expired          integer,
     created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (subscription_id, lane, seq),
     CHECK ((horizon IS NULL) = (position_xid IS NULL) AND (horizon IS NULL) = (position_id IS NULL))
@@ -52,6 +56,8 @@ CREATE TABLE ${schema}.message (
     enqueued_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- Bytes of payload and headers as text: lets a claim keep its byte budget without touching the payloads.
     size         integer NOT NULL CHECK (size <= 67108864),
+    -- From when on it must not be handed to anybody any more.
+    expires_at   timestamptz,
     headers      json,
     payload      json NOT NULL
 ) PARTITION BY LIST (slot);
@@ -75,6 +81,20 @@ CREATE TABLE ${schema}.ring (
     current  smallint NOT NULL
 );
 INSERT INTO ${schema}.ring (id, current) VALUES (0, 0);
+
+-- Messages that may not enter the log yet. They have their ids already, and keep them.
+CREATE TABLE ${schema}.scheduled (
+    id           bigint PRIMARY KEY DEFAULT nextval('${schema}.message_id'),
+    queue_id     integer NOT NULL,
+    lane         smallint NOT NULL DEFAULT 0,
+    due_at       timestamptz NOT NULL,
+    enqueued_at  timestamptz NOT NULL,
+    expires_at   timestamptz,
+    size         integer NOT NULL CHECK (size <= 67108864),
+    headers      json,
+    payload      json NOT NULL
+);
+CREATE INDEX scheduled_due ON ${schema}.scheduled (due_at);
 
 -- One incarnation of a running process. Its number is never used again, which is what makes (worker_id, n) a fence.
 -- dead_at is a tombstone: a claim may have been in flight when the worker was declared dead, so it is swept again.
@@ -141,6 +161,7 @@ CREATE TABLE ${schema}.retry (
     worker_id        bigint,
     n                bigint,
     enqueued_at      timestamptz NOT NULL,
+    expires_at       timestamptz,
     error_class      text,
     error_message    text,
     headers          json,

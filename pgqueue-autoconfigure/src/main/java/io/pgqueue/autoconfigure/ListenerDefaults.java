@@ -37,6 +37,7 @@ class ListenerDefaults implements QueueListenerDefaults {
 			.autoStartup(all.autoStartup())
 			.timeout(all.timeout())
 			.shutdownTimeout(all.shutdownTimeout())
+			.expired(all.expired())
 			.retryPolicy(this.retryPolicy)
 			.errorHandler(this.errorHandler)
 			.virtualThreads(this.virtualThreads);
@@ -47,6 +48,7 @@ class ListenerDefaults implements QueueListenerDefaults {
 			map.from(own::batchSize).to(options::batchSize);
 			map.from(own::pollInterval).to(options::pollInterval);
 			map.from(own::timeout).to(options::timeout);
+			map.from(own::expired).to(options::expired);
 			options.retryPolicy(own.retry().over(this.retryPolicy));
 		}
 	}

@@ -85,7 +85,8 @@ public final class PgQueueAutoConfiguration {
 		Duration heartbeat = (properties.lease().heartbeat() != null) ? properties.lease().heartbeat()
 				: timeout.dividedBy(3);
 		QueueWorker worker = new QueueWorker(infrastructure.direct(), infrastructure.schema(),
-				properties.instanceName(), timeout, heartbeat, properties.deadLetters().retention());
+				properties.instanceName(), timeout, heartbeat, infrastructure.wakeUps(),
+				properties.deadLetters().retention());
 		return new QueueListenerRegistry(infrastructure.pooled(), infrastructure.schema(), worker,
 				infrastructure.wakeUps(), infrastructure.events(),
 				HandlerTransactionLimit.of(infrastructure.pooled(), pools.orderedStream().toList()));

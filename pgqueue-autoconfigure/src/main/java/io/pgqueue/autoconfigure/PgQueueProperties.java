@@ -7,6 +7,7 @@ import java.util.Set;
 import io.pgqueue.RetryPolicy;
 import io.pgqueue.client.OutsideTransaction;
 import io.pgqueue.listener.ContainerOptions;
+import io.pgqueue.listener.ExpiredMessages;
 import org.jspecify.annotations.Nullable;
 
 import org.springframework.boot.context.properties.ConfigurationProperties;
@@ -81,11 +82,12 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * it counts as failed.
 	 * @param shutdownTimeout How long running handlers may finish when the application
 	 * stops.
+	 * @param expired What becomes of messages whose time to live is over.
 	 */
 	public record Listener(@DefaultValue("true") boolean autoStartup, @DefaultValue("1") int concurrency,
 			@DefaultValue("" + ContainerOptions.DEFAULT_BATCH_SIZE) int batchSize,
 			@DefaultValue("1s") Duration pollInterval, @DefaultValue("5m") Duration timeout,
-			@DefaultValue("20s") Duration shutdownTimeout) {
+			@DefaultValue("20s") Duration shutdownTimeout, @DefaultValue("discard") ExpiredMessages expired) {
 	}
 
 	/**
@@ -157,11 +159,12 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * @param pollInterval Longest time between two looks into the idle queue.
 	 * @param timeout How long a delivery may take before its handler is interrupted and
 	 * it counts as failed.
+	 * @param expired What becomes of messages whose time to live is over.
 	 * @param retry What happens when a handler fails; the settings for all queues where
 	 * this is silent.
 	 */
 	public record Settings(@Nullable Integer concurrency, @Nullable Integer batchSize, @Nullable Duration pollInterval,
-			@Nullable Duration timeout, @DefaultValue QueueRetry retry) {
+			@Nullable Duration timeout, @Nullable ExpiredMessages expired, @DefaultValue QueueRetry retry) {
 	}
 
 	/**

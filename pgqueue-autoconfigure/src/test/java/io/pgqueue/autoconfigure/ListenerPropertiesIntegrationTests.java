@@ -21,6 +21,7 @@ import io.pgqueue.admin.QueueAdmin;
 import io.pgqueue.annotation.QueueListener;
 import io.pgqueue.client.QueueTemplate;
 import io.pgqueue.listener.ContainerOptions;
+import io.pgqueue.listener.ExpiredMessages;
 import io.pgqueue.listener.QueueListenerContainer;
 import io.pgqueue.listener.QueueListenerRegistry;
 import io.pgqueue.test.Await;
@@ -51,7 +52,7 @@ class ListenerPropertiesIntegrationTests {
 			ContainerOptions options = context.getBean(QueueListenerRegistry.class).container("inbox").options();
 			assertThat(options).isEqualTo(new ContainerOptions("inbox", "inbox", 1, 500, Duration.ofSeconds(1),
 					new RetryPolicy(5, Duration.ofSeconds(1), 2, Duration.ofMinutes(5), 0.2), null, true, false,
-					Duration.ofSeconds(20), AckMode.AUTO, Duration.ofMinutes(5), null));
+					Duration.ofSeconds(20), AckMode.AUTO, Duration.ofMinutes(5), null, ExpiredMessages.DISCARD));
 		});
 	}
 
@@ -83,6 +84,9 @@ class ListenerPropertiesIntegrationTests {
 				option("pgqueue.queues.inbox.concurrency=4", ContainerOptions::concurrency, 4),
 				option("pgqueue.queues.inbox.batch-size=8", ContainerOptions::batchSize, 8),
 				option("pgqueue.queues.inbox.poll-interval=2s", ContainerOptions::pollInterval, Duration.ofSeconds(2)),
+				option("pgqueue.listener.expired=dead-letter", ContainerOptions::expired, ExpiredMessages.DEAD_LETTER),
+				option("pgqueue.queues.inbox.expired=dead-letter", ContainerOptions::expired,
+						ExpiredMessages.DEAD_LETTER),
 				option("pgqueue.queues.other.concurrency=4", ContainerOptions::concurrency, 1));
 	}
 

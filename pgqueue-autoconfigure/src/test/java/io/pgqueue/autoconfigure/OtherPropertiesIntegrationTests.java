@@ -157,11 +157,11 @@ class OtherPropertiesIntegrationTests {
 					"pgqueue.direct.user=" + user.name(), "pgqueue.direct.password=" + user.password())
 			.run((context) -> {
 				assertThat(context).hasNotFailed();
-				Await.until("there is a connection of that user", () -> this.database.jdbc()
+				Await.until("there are the two connections of that user", () -> this.database.jdbc()
 					.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'direct' AND usename = ?")
 					.param(user.name())
 					.query(Long.class)
-					.single() == 1);
+					.single() == 2);
 			});
 	}
 

@@ -10,6 +10,7 @@ import javax.sql.DataSource;
 import com.zaxxer.hikari.HikariDataSource;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.pgqueue.Cancellation;
 import io.pgqueue.Queue;
 import io.pgqueue.QueueOperations;
 import io.pgqueue.SendOptions;
@@ -258,7 +259,7 @@ class PgQueueAutoConfigurationIntegrationTests {
 		@Bean
 		QueueListenerRegistry own(Infrastructure shared) {
 			QueueWorker worker = new QueueWorker(shared.direct(), shared.schema(), "own", Duration.ofSeconds(30),
-					Duration.ofSeconds(10), null);
+					Duration.ofSeconds(10), shared.wakeUps(), null);
 			return new QueueListenerRegistry(shared.pooled(), shared.schema(), worker, shared.wakeUps(),
 					shared.events(), 9);
 		}
@@ -295,6 +296,11 @@ class PgQueueAutoConfigurationIntegrationTests {
 		@Override
 		public List<SendResult> sendAll(String queue, Iterable<?> payloads, Consumer<SendOptions> options) {
 			return List.of();
+		}
+
+		@Override
+		public Cancellation cancel(String queue, long id) {
+			return Cancellation.UNKNOWN;
 		}
 
 	}

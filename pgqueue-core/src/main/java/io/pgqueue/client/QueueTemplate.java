@@ -9,6 +9,7 @@ import java.util.function.Consumer;
 
 import javax.sql.DataSource;
 
+import io.pgqueue.Cancellation;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.InvalidMessageException;
 import io.pgqueue.Queue;
@@ -21,6 +22,8 @@ import io.pgqueue.SendResult;
 import io.pgqueue.client.PayloadWriter.Stored;
 import io.pgqueue.engine.Database;
 import io.pgqueue.engine.MessageLog;
+import io.pgqueue.engine.MessageLog.Timed;
+import io.pgqueue.engine.MessageLog.Timing;
 import io.pgqueue.engine.Queues;
 import io.pgqueue.wakeup.WakeUps;
 import org.jspecify.annotations.Nullable;
@@ -53,6 +56,8 @@ public final class QueueTemplate implements QueueOperations {
 
 	private final SentMessages sent;
 
+	private final Canceller canceller;
+
 	private final OutsideTransaction outsideTransaction;
 
 	private final TransactionTemplate ownTransaction;
@@ -62,6 +67,7 @@ public final class QueueTemplate implements QueueOperations {
 		this.log = new MessageLog(this.database);
 		this.writer = new PayloadWriter(builder.jsonMapper, builder.maxPayload);
 		this.sent = new SentMessages(this.database, builder.wakeUps, QueueEventListeners.of(List.of(builder.events)));
+		this.canceller = new Canceller(this.database, this.sent);
 		this.outsideTransaction = builder.outsideTransaction;
 		this.ownTransaction = new TransactionTemplate(new JdbcTransactionManager(this.database.dataSource()));
 		// Just after the end of a transaction its connection is still bound, and must not
@@ -87,11 +93,13 @@ public final class QueueTemplate implements QueueOperations {
 	@Override
 	public SendResult send(String queue, Object payload, Consumer<SendOptions> options) {
 		Queue.requireValidName(queue);
-		Stored message = this.writer.write(payload, headers(options));
+		SendOptions given = given(options);
+		Timing timing = Timings.of(given);
+		Stored message = this.writer.write(payload, given.headers());
 		requireTransaction(queue);
-		long[] ids = append(queue, List.of(message.payload()), Arrays.asList(message.headers()));
-		this.sent.add(queue, 1);
-		return new SendResult(ids[0], queue, true);
+		Timed timed = append(queue, List.of(message.payload()), Arrays.asList(message.headers()), timing);
+		this.sent.add(queue, 1, dueNanos(timed));
+		return new SendResult(timed.ids()[0], queue, true);
 	}
 
 	@Override
@@ -106,9 +114,10 @@ public final class QueueTemplate implements QueueOperations {
 		if (payloads == null) {
 			throw new InvalidMessageException("The payloads are null: pass an empty list to send nothing");
 		}
-		Map<String, @Nullable Object> headers = headers(options);
+		SendOptions given = given(options);
+		Timing timing = Timings.of(given);
 		requireTransaction(queue);
-		Batch batch = new Batch(queue, payloads.iterator(), headers);
+		Batch batch = new Batch(queue, payloads.iterator(), given.headers(), timing);
 		boolean several = batch.fill();
 		if (!this.database.inTransaction()) {
 			this.ownTransaction.executeWithoutResult((status) -> batch.send());
@@ -125,6 +134,16 @@ public final class QueueTemplate implements QueueOperations {
 		return batch.results;
 	}
 
+	@Override
+	public Cancellation cancel(String queue, long id) {
+		Queue.requireValidName(queue);
+		Cancellation result = this.canceller.cancel(queue, id);
+		if (result == null) {
+			throw new Queues(this.database).unknown(queue);
+		}
+		return result;
+	}
+
 	private Stored write(@Nullable Object payload, Map<String, @Nullable Object> options, int position) {
 		try {
 			return this.writer.write(payload, options);
@@ -134,12 +153,17 @@ public final class QueueTemplate implements QueueOperations {
 		}
 	}
 
-	private long[] append(String queue, List<String> payloads, List<@Nullable String> headers) {
-		long[] ids = this.log.send(queue, payloads, headers);
-		if (ids.length == 0) {
+	private Timed append(String queue, List<String> payloads, List<@Nullable String> headers, @Nullable Timing timing) {
+		Timed timed = (timing != null) ? this.log.sendTimed(queue, payloads, headers, timing)
+				: new Timed(this.log.send(queue, payloads, headers), null);
+		if (timed.ids().length == 0) {
 			throw new Queues(this.database).unknown(queue);
 		}
-		return ids;
+		return timed;
+	}
+
+	private static @Nullable Long dueNanos(Timed timed) {
+		return (timed.dueMicros() != null) ? System.nanoTime() + timed.dueMicros() * 1_000 : null;
 	}
 
 	private void requireTransaction(String queue) {
@@ -160,10 +184,10 @@ public final class QueueTemplate implements QueueOperations {
 		}
 	}
 
-	private static Map<String, @Nullable Object> headers(Consumer<SendOptions> options) {
+	private static SendOptions given(Consumer<SendOptions> options) {
 		SendOptions given = new SendOptions();
 		options.accept(given);
-		return given.headers();
+		return given;
 	}
 
 	/**
@@ -177,16 +201,19 @@ public final class QueueTemplate implements QueueOperations {
 
 		private final Map<String, @Nullable Object> options;
 
+		private final @Nullable Timing timing;
+
 		private final SentIds results;
 
 		private final List<String> chunk = new ArrayList<>();
 
 		private final List<@Nullable String> headers = new ArrayList<>();
 
-		Batch(String queue, Iterator<?> payloads, Map<String, @Nullable Object> options) {
+		Batch(String queue, Iterator<?> payloads, Map<String, @Nullable Object> options, @Nullable Timing timing) {
 			this.queue = queue;
 			this.payloads = payloads;
 			this.options = options;
+			this.timing = timing;
 			this.results = new SentIds(queue);
 		}
 
@@ -207,12 +234,15 @@ public final class QueueTemplate implements QueueOperations {
 		}
 
 		void send() {
+			Long dueNanos = null;
 			while (!this.chunk.isEmpty()) {
-				this.results.append(append(this.queue, this.chunk, this.headers));
+				Timed timed = append(this.queue, this.chunk, this.headers, this.timing);
+				this.results.append(timed.ids());
+				dueNanos = (dueNanos != null) ? dueNanos : dueNanos(timed);
 				fill();
 			}
 			if (!this.results.isEmpty()) {
-				QueueTemplate.this.sent.add(this.queue, this.results.size());
+				QueueTemplate.this.sent.add(this.queue, this.results.size(), dueNanos);
 			}
 		}
 

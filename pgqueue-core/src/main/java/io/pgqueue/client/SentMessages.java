@@ -1,11 +1,13 @@
 package io.pgqueue.client;
 
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.engine.Database;
 import io.pgqueue.wakeup.WakeUps;
+import org.jspecify.annotations.Nullable;
 
 import org.springframework.transaction.support.TransactionSynchronization;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
@@ -27,13 +29,26 @@ final class SentMessages {
 		this.events = events;
 	}
 
-	void add(String queue, long count) {
+	/**
+	 * Reports messages that were sent.
+	 * @param dueNanos when they are due, as monotonic time; null if they are already
+	 */
+	void add(String queue, long count, @Nullable Long dueNanos) {
+		Sent more = new Sent(count, dueNanos == null, dueNanos);
 		if (this.database.inTransaction()) {
-			current().counts.merge(queue, count, Long::sum);
+			current().sent.merge(queue, more, Sent::and);
 		}
 		else {
-			committed(queue, count);
+			committed(queue, more);
 		}
+	}
+
+	/**
+	 * Reports that something else than a send was written. If it comes after Spring has
+	 * committed, it is to be committed as well.
+	 */
+	void commitsLate() {
+		current().written = true;
 	}
 
 	private InTransaction current() {
@@ -47,9 +62,36 @@ final class SentMessages {
 		return created;
 	}
 
-	private void committed(String queue, long count) {
-		this.wakeUps.wake(queue);
-		this.events.sent(queue, count);
+	private void committed(String queue, Sent sent) {
+		if (sent.ready()) {
+			this.wakeUps.wake(queue);
+		}
+		if (sent.dueNanos() != null) {
+			this.wakeUps.alarm().due(Duration.ofNanos(sent.dueNanos() - System.nanoTime()));
+		}
+		this.events.sent(queue, sent.count());
+	}
+
+	/**
+	 * What was sent to one queue.
+	 *
+	 * @param count how many messages
+	 * @param ready whether some of them can be handled at once
+	 * @param dueNanos when the first of the others is due, as monotonic time
+	 */
+	private record Sent(long count, boolean ready, @Nullable Long dueNanos) {
+
+		Sent and(Sent more) {
+			return new Sent(this.count + more.count, this.ready || more.ready, earlier(this.dueNanos, more.dueNanos));
+		}
+
+		private static @Nullable Long earlier(@Nullable Long one, @Nullable Long other) {
+			if (one == null || other == null) {
+				return (one != null) ? one : other;
+			}
+			return (one - other < 0) ? one : other;
+		}
+
 	}
 
 	/**
@@ -57,9 +99,11 @@ final class SentMessages {
 	 */
 	private final class InTransaction implements TransactionSynchronization {
 
-		private final Map<String, Long> counts = new HashMap<>();
+		private final Map<String, Sent> sent = new HashMap<>();
 
-		private final Map<Object, Map<String, Long>> savepoints = new HashMap<>();
+		private final Map<Object, Map<String, Sent>> savepoints = new HashMap<>();
+
+		private boolean written;
 
 		SentMessages owner() {
 			return SentMessages.this;
@@ -67,13 +111,13 @@ final class SentMessages {
 
 		@Override
 		public void savepoint(Object savepoint) {
-			this.savepoints.put(savepoint, Map.copyOf(this.counts));
+			this.savepoints.put(savepoint, Map.copyOf(this.sent));
 		}
 
 		@Override
 		public void savepointRollback(Object savepoint) {
-			this.counts.clear();
-			this.counts.putAll(this.savepoints.getOrDefault(savepoint, Map.of()));
+			this.sent.clear();
+			this.sent.putAll(this.savepoints.getOrDefault(savepoint, Map.of()));
 		}
 
 		@Override
@@ -87,15 +131,16 @@ final class SentMessages {
 		 */
 		@Override
 		public void afterCompletion(int status) {
-			if (status == STATUS_COMMITTED && !this.counts.isEmpty()) {
+			if (status == STATUS_COMMITTED && (this.written || !this.sent.isEmpty())) {
 				SentMessages.this.database.commitAfterCommit();
 				announce();
 			}
 		}
 
 		private void announce() {
-			Map<String, Long> committed = Map.copyOf(this.counts);
-			this.counts.clear();
+			Map<String, Sent> committed = Map.copyOf(this.sent);
+			this.sent.clear();
+			this.written = false;
 			committed.forEach(SentMessages.this::committed);
 		}
 

@@ -13,7 +13,7 @@ public final class EngineFunctions {
 	 */
 	public static final List<String> SIGNATURES = List.of("send_batch(text,text[],text[])", "declare_queue(text)",
 			"subscribe(integer,text,boolean)", "queue_names()",
-			"claim(bigint,bigint,integer,integer,integer,bigint,timestamptz,boolean)",
+			"claim(bigint,bigint,integer,integer,integer,bigint,timestamptz,boolean,boolean)",
 			"settle(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
 			"settle_alone(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
 			"retry(bigint,bigint[],bigint[],bigint[],integer[],text[],text[])",
@@ -26,7 +26,9 @@ public final class EngineFunctions {
 			"dead_letters(integer[],text,timestamptz,timestamptz,bigint,integer)", "dead_letter(integer,bigint)",
 			"dead_letter_batch(integer,text,timestamptz,bigint,timestamptz,integer,bigint)",
 			"redrive(integer,bigint[],timestamptz[],bigint[])", "discard(integer,bigint[],timestamptz[])",
-			"expire_dead_letters(integer,timestamptz,bigint,integer)");
+			"expire_dead_letters(integer,timestamptz,bigint,integer)",
+			"send_timed(text,text[],text[],timestamptz,bigint,bigint)", "promote(integer,timestamptz)",
+			"cancel_unsent(text,bigint)", "take_out(text,bigint,bigint)", "cancel_waiting(text,bigint)");
 
 	private EngineFunctions() {
 	}

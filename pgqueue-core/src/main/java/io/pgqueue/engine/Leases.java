@@ -36,7 +36,7 @@ public final class Leases {
 	 */
 	public Leases(Database database) {
 		this.database = database;
-		this.claim = database.function("claim(?, ?, ?, ?, ?, ?, ?, ?)");
+		this.claim = database.function("claim(?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		this.settle = database.function("settle(?, ?, ?, ?, ?, ?)");
 		this.settleAlone = database.function("settle_alone(?, ?, ?, ?, ?, ?)");
 		this.retry = database.function("retry(?, ?, ?, ?, ?, ?, ?)");
@@ -58,7 +58,8 @@ public final class Leases {
 			statement.setInt(5, request.limit());
 			statement.setLong(6, request.bytes());
 			statement.setObject(7, request.dueFrom());
-			statement.setBoolean(8, request.single());
+			statement.setBoolean(8, request.buryExpired());
+			statement.setBoolean(9, request.single());
 		}, (results) -> readClaim(request, results));
 	}
 
@@ -71,7 +72,7 @@ public final class Leases {
 				long due = results.getLong(8);
 				Long nextDue = results.wasNull() ? null : due;
 				return new Claim(messages, "m".equals(state), "b".equals(state), nextDue,
-						results.getObject(9, OffsetDateTime.class));
+						results.getObject(9, OffsetDateTime.class), results.getInt(10));
 			}
 			messages.add(new ClaimedMessage(results.getLong(2), id, results.getInt(4),
 					results.getObject(5, OffsetDateTime.class).toInstant(), results.getString(6), results.getString(7),
@@ -206,11 +207,13 @@ public final class Leases {
 	 * @param limit most messages to claim
 	 * @param bytes bytes of payload after which to stop
 	 * @param dueFrom what the last claim returned, or {@link OffsetDateTime#MIN}
+	 * @param buryExpired whether expired messages become dead letters, or else are
+	 * discarded
 	 * @param single whether each message of the log gets a lease of its own; their
 	 * numbers follow that of {@code lease}
 	 */
 	public record ClaimRequest(long worker, long lease, int queueId, int subscriptionId, int limit, long bytes,
-			OffsetDateTime dueFrom, boolean single) {
+			OffsetDateTime dueFrom, boolean buryExpired, boolean single) {
 	}
 
 	/**
@@ -222,9 +225,10 @@ public final class Leases {
 	 * @param nextDueMicros microseconds until the next retry is due, 0 if more are due
 	 * now, {@code null} if none waits
 	 * @param dueFrom for the next claim
+	 * @param expired how many messages are gone because they had expired
 	 */
 	public record Claim(List<ClaimedMessage> messages, boolean more, boolean busy, @Nullable Long nextDueMicros,
-			OffsetDateTime dueFrom) {
+			OffsetDateTime dueFrom, int expired) {
 	}
 
 	/**

@@ -1,7 +1,5 @@
 package io.pgqueue.engine;
 
-import java.sql.Connection;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
@@ -23,9 +21,7 @@ public final class Workers implements AutoCloseable {
 
 	private static final int LETTERS_PER_EXPIRY = 500;
 
-	private final DataSource direct;
-
-	private final Database database;
+	private final OwnConnection connection;
 
 	private final String register;
 
@@ -47,26 +43,24 @@ public final class Workers implements AutoCloseable {
 
 	private final String returnOverdue;
 
-	private @Nullable Connection connection;
-
 	/**
 	 * Creates an access to the workers.
 	 * @param direct opens a new connection at each call
 	 * @param schema name of the schema, unquoted
 	 */
 	public Workers(DataSource direct, String schema) {
-		this.direct = direct;
-		this.database = new Database(direct, schema);
-		this.register = this.database.function("register_worker(?)");
-		this.succeed = this.database.function("succeed(?)");
-		this.beat = this.database.function("beat(?)");
-		this.holders = this.database.function("holders(?)");
-		this.declareDead = this.database.function("declare_dead(?, ?)");
-		this.recover = this.database.function("recover(?, ?)");
-		this.reconcile = this.database.function("reconcile(?, ?, ?, ?)");
-		this.expire = this.database.function("expire_dead_letters(?, ?, ?, ?)");
-		this.signOff = this.database.function("sign_off(?)");
-		this.returnOverdue = Pulls.returnOverdue(this.database);
+		Database database = new Database(direct, schema);
+		this.connection = new OwnConnection(direct, database);
+		this.register = database.function("register_worker(?)");
+		this.succeed = database.function("succeed(?)");
+		this.beat = database.function("beat(?)");
+		this.holders = database.function("holders(?)");
+		this.declareDead = database.function("declare_dead(?, ?)");
+		this.recover = database.function("recover(?, ?)");
+		this.reconcile = database.function("reconcile(?, ?, ?, ?)");
+		this.expire = database.function("expire_dead_letters(?, ?, ?, ?)");
+		this.signOff = database.function("sign_off(?)");
+		this.returnOverdue = Pulls.returnOverdue(database);
 	}
 
 	/**
@@ -75,7 +69,7 @@ public final class Workers implements AutoCloseable {
 	 * @return its number
 	 */
 	public long register(String instance) {
-		return call(this.register, (statement) -> statement.setString(1, instance), (results) -> {
+		return this.connection.call(this.register, (statement) -> statement.setString(1, instance), (results) -> {
 			results.next();
 			return results.getLong(1);
 		});
@@ -88,7 +82,7 @@ public final class Workers implements AutoCloseable {
 	 * @return how many there were
 	 */
 	public int succeed(long worker) {
-		return call(this.succeed, (statement) -> statement.setLong(1, worker), (results) -> {
+		return this.connection.call(this.succeed, (statement) -> statement.setLong(1, worker), (results) -> {
 			results.next();
 			return results.getInt(1);
 		});
@@ -100,7 +94,7 @@ public final class Workers implements AutoCloseable {
 	 * @return false if it was declared dead
 	 */
 	public boolean beat(long worker) {
-		return call(this.beat, (statement) -> statement.setLong(1, worker), (results) -> {
+		return this.connection.call(this.beat, (statement) -> statement.setLong(1, worker), (results) -> {
 			results.next();
 			return results.getBoolean(1);
 		});
@@ -112,7 +106,7 @@ public final class Workers implements AutoCloseable {
 	 * @return the others
 	 */
 	public List<Holder> holders(long worker) {
-		return call(this.holders, (statement) -> statement.setLong(1, worker), (results) -> {
+		return this.connection.call(this.holders, (statement) -> statement.setLong(1, worker), (results) -> {
 			List<Holder> found = new ArrayList<>();
 			while (results.next()) {
 				found.add(new Holder(results.getLong(1), results.getObject(2, OffsetDateTime.class),
@@ -128,7 +122,7 @@ public final class Workers implements AutoCloseable {
 	 * @return whether it is dead now by this call
 	 */
 	public boolean declareDead(Holder holder) {
-		return call(this.declareDead, (statement) -> {
+		return this.connection.call(this.declareDead, (statement) -> {
 			statement.setLong(1, holder.worker());
 			statement.setObject(2, holder.beatAt());
 		}, (results) -> {
@@ -143,7 +137,7 @@ public final class Workers implements AutoCloseable {
 	 * @return how many were taken; call again until 0
 	 */
 	public int recover(long worker) {
-		return call(this.recover, (statement) -> {
+		return this.connection.call(this.recover, (statement) -> {
 			statement.setLong(1, worker);
 			statement.setInt(2, LEASES_PER_RECOVERY);
 		}, (results) -> {
@@ -161,7 +155,7 @@ public final class Workers implements AutoCloseable {
 	 * @return how many messages were handed back
 	 */
 	public int reconcile(long worker, long from, long to, long[] inHand) {
-		return call(this.reconcile, (statement) -> {
+		return this.connection.call(this.reconcile, (statement) -> {
 			statement.setLong(1, worker);
 			statement.setLong(2, from);
 			statement.setLong(3, to);
@@ -179,7 +173,7 @@ public final class Workers implements AutoCloseable {
 	 * @return what was done; call again if there may be more
 	 */
 	public Expired expireDeadLetters(@Nullable Expired last, Duration retention) {
-		return call(this.expire, (statement) -> {
+		return this.connection.call(this.expire, (statement) -> {
 			statement.setInt(1, (last != null) ? last.subscription() : 0);
 			statement.setObject(2, (last != null) ? last.from() : OffsetDateTime.MIN);
 			statement.setLong(3, retention.toMillis());
@@ -198,7 +192,7 @@ public final class Workers implements AutoCloseable {
 	 * @param worker number of the worker
 	 */
 	public void signOff(long worker) {
-		call(this.signOff, (statement) -> statement.setLong(1, worker), (results) -> true);
+		this.connection.call(this.signOff, (statement) -> statement.setLong(1, worker), (results) -> true);
 	}
 
 	/**
@@ -208,41 +202,12 @@ public final class Workers implements AutoCloseable {
 	 * @return how many were given back; call again until none
 	 */
 	public Returned returnOverdue(OffsetDateTime lookFrom) {
-		return call(this.returnOverdue, Pulls.overdue(null, lookFrom), Pulls::readReturned);
+		return this.connection.call(this.returnOverdue, Pulls.overdue(null, lookFrom), Pulls::readReturned);
 	}
 
 	@Override
 	public void close() {
-		Connection open = this.connection;
-		this.connection = null;
-		if (open != null) {
-			try {
-				open.close();
-			}
-			catch (SQLException ex) {
-				throw this.database.translate("close", ex);
-			}
-		}
-	}
-
-	private <T> T call(String sql, Database.Parameters parameters, Database.Reader<T> reader) {
-		try {
-			Connection open = this.connection;
-			if (open == null) {
-				open = this.direct.getConnection();
-				this.connection = open;
-			}
-			return this.database.alone(open, sql, parameters, reader);
-		}
-		catch (SQLException ex) {
-			try {
-				close();
-			}
-			catch (RuntimeException closing) {
-				ex.addSuppressed(closing);
-			}
-			throw this.database.translate(sql, ex);
-		}
+		this.connection.close();
 	}
 
 	/**

@@ -31,11 +31,12 @@ import org.springframework.transaction.PlatformTransactionManager;
  * counts as failed
  * @param transactionManager opens the transactions of {@link AckMode#TRANSACTIONAL}; null
  * in any other mode
+ * @param expired what becomes of messages whose time to live is over
  */
 public record ContainerOptions(String id, String queue, int concurrency, int batchSize, Duration pollInterval,
 		RetryPolicy retryPolicy, @Nullable QueueErrorHandler errorHandler, boolean autoStartup, boolean virtualThreads,
 		Duration shutdownTimeout, AckMode ackMode, Duration timeout,
-		@Nullable PlatformTransactionManager transactionManager) {
+		@Nullable PlatformTransactionManager transactionManager, ExpiredMessages expired) {
 
 	/**
 	 * Most messages that are claimed at once by default.
@@ -106,6 +107,8 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		private Duration timeout = Duration.ofMinutes(5);
 
 		private @Nullable PlatformTransactionManager transactionManager;
+
+		private ExpiredMessages expired = ExpiredMessages.DISCARD;
 
 		private Builder(String id, String queue) {
 			this.id = id;
@@ -228,6 +231,16 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		}
 
 		/**
+		 * Sets what becomes of messages whose time to live is over.
+		 * @param expired what becomes of them; they are discarded by default
+		 * @return this builder
+		 */
+		public Builder expired(ExpiredMessages expired) {
+			this.expired = expired;
+			return this;
+		}
+
+		/**
 		 * Builds the options.
 		 * @return the options
 		 * @throws InvalidConfigurationException if one of them is out of range
@@ -235,7 +248,7 @@ public record ContainerOptions(String id, String queue, int concurrency, int bat
 		public ContainerOptions build() {
 			return new ContainerOptions(this.id, this.queue, this.concurrency, this.batchSize, this.pollInterval,
 					this.retryPolicy, this.errorHandler, this.autoStartup, this.virtualThreads, this.shutdownTimeout,
-					this.ackMode, this.timeout, this.transactionManager);
+					this.ackMode, this.timeout, this.transactionManager, this.expired);
 		}
 
 	}

@@ -7,12 +7,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 
+import io.pgqueue.QueueEventListener;
 import io.pgqueue.engine.ClaimedMessage;
 import io.pgqueue.engine.Leases;
 import io.pgqueue.engine.Leases.Claim;
 import io.pgqueue.engine.Leases.ClaimRequest;
 import io.pgqueue.engine.Queues.DeclaredQueue;
 import io.pgqueue.engine.WorkerGoneException;
+import io.pgqueue.listener.QueueListenerContainer.Collaborators;
 import io.pgqueue.wakeup.WakeUp;
 import io.pgqueue.worker.Incarnation;
 import io.pgqueue.worker.QueueWorker;
@@ -49,6 +51,8 @@ final class MessageFetcher implements Runnable {
 
 	private final QueueWorker worker;
 
+	private final QueueEventListener events;
+
 	private final Dispatcher dispatcher;
 
 	private final WakeUp wakeUp;
@@ -63,14 +67,15 @@ final class MessageFetcher implements Runnable {
 
 	private volatile long lastPoll = System.nanoTime();
 
-	MessageFetcher(ContainerOptions options, MessageProcessor processor, DeclaredQueue queue, Leases leases,
-			QueueWorker worker, Dispatcher dispatcher, WakeUp wakeUp) {
+	MessageFetcher(ContainerOptions options, MessageProcessor processor, DeclaredQueue queue,
+			Collaborators collaborators, Dispatcher dispatcher, WakeUp wakeUp) {
 		this.options = options;
 		this.batch = processor.isBatch();
 		this.single = processor.settlesOneByOne();
 		this.queue = queue;
-		this.leases = leases;
-		this.worker = worker;
+		this.leases = collaborators.leases();
+		this.worker = collaborators.worker();
+		this.events = collaborators.events();
 		this.dispatcher = dispatcher;
 		this.wakeUp = wakeUp;
 	}
@@ -138,7 +143,8 @@ final class MessageFetcher implements Runnable {
 		Claim claim;
 		try {
 			claim = this.leases.claim(new ClaimRequest(incarnation.worker(), number, this.queue.queueId(),
-					this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom, this.single));
+					this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom,
+					this.options.expired() == ExpiredMessages.DEAD_LETTER, this.single));
 		}
 		catch (RuntimeException ex) {
 			this.worker.reportFailedClaim(incarnation, number, numbers);
@@ -147,6 +153,9 @@ final class MessageFetcher implements Runnable {
 		this.dueFrom = claim.dueFrom();
 		List<Delivery> deliveries = deliveries(claim.messages(), incarnation);
 		incarnation.claimed(number, numbers, claim.messages());
+		if (claim.expired() > 0) {
+			reportExpired(claim.expired());
+		}
 		if (!deliveries.isEmpty()) {
 			this.dispatcher.add(this.batch ? List.of(deliveries) : deliveries.stream().map(List::of).toList());
 		}
@@ -163,6 +172,17 @@ final class MessageFetcher implements Runnable {
 			deliveries.add(new Delivery(message, lease, this.options));
 		}
 		return deliveries;
+	}
+
+	private void reportExpired(int count) {
+		this.events.expired(this.options.queue(), Delivery.SUBSCRIPTION, count);
+		if (this.options.expired() == ExpiredMessages.DEAD_LETTER) {
+			logger.warn("{} messages of queue '{}' are dead letters: their time to live was over", count,
+					this.options.queue());
+			for (int i = 0; i < count; i++) {
+				this.events.deadLettered(this.options.queue(), Delivery.SUBSCRIPTION);
+			}
+		}
 	}
 
 	private static int logged(List<ClaimedMessage> messages) {

@@ -12,6 +12,8 @@ public final class WakeUps {
 
 	private final Map<String, List<WakeUp>> waiting = new ConcurrentHashMap<>();
 
+	private final Alarm alarm = new Alarm();
+
 	/**
 	 * Adds somebody who waits.
 	 * @param queue name of the queue
@@ -42,6 +44,14 @@ public final class WakeUps {
 		if (waiters != null) {
 			waiters.forEach(WakeUp::signal);
 		}
+	}
+
+	/**
+	 * Returns what wakes the thread of this application that promotes scheduled messages.
+	 * @return the alarm
+	 */
+	public Alarm alarm() {
+		return this.alarm;
 	}
 
 }

@@ -9,6 +9,7 @@ import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.engine.Workers;
 import io.pgqueue.engine.Workers.Holder;
 import io.pgqueue.wakeup.WakeUp;
+import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.Incarnation.InHand;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -16,8 +17,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * This process as the database sees it: registers, gives signs of life, recovers what
- * dead workers held, and deletes old dead letters. One thread and one connection, both
- * for as long as it runs.
+ * dead workers held, deletes old dead letters, and promotes scheduled messages. Two
+ * threads with one connection each, for as long as it runs.
  */
 public final class QueueWorker {
 
@@ -54,6 +55,8 @@ public final class QueueWorker {
 
 	private final OverduePulls overduePulls = new OverduePulls();
 
+	private final Promoter promoter;
+
 	private final WakeUp wakeUp = new WakeUp();
 
 	private final Object monitor = new Object();
@@ -78,10 +81,11 @@ public final class QueueWorker {
 	 * that has ended takes back at once what that one held
 	 * @param timeout how long without a sign of life a worker is taken to be alive
 	 * @param heartbeat time between two signs of life, at most half the timeout
+	 * @param wakeUps shared with the template and the containers of this application
 	 * @param deadLetterRetention how long dead letters are kept, {@code null} for ever
 	 */
 	public QueueWorker(DataSource direct, String schema, String instance, Duration timeout, Duration heartbeat,
-			@Nullable Duration deadLetterRetention) {
+			WakeUps wakeUps, @Nullable Duration deadLetterRetention) {
 		requireValid(timeout, heartbeat);
 		this.direct = direct;
 		this.schema = schema;
@@ -89,6 +93,7 @@ public final class QueueWorker {
 		this.heartbeat = heartbeat;
 		this.deathWatch = new DeathWatch(timeout, heartbeat.multipliedBy(2));
 		this.expiry = DeadLetterExpiry.of(deadLetterRetention, heartbeat.dividedBy(4));
+		this.promoter = new Promoter(direct, schema, wakeUps);
 	}
 
 	private static void requireValid(Duration timeout, Duration heartbeat) {
@@ -114,6 +119,7 @@ public final class QueueWorker {
 		started.setDaemon(true);
 		started.start();
 		this.thread = started;
+		this.promoter.start();
 	}
 
 	/**
@@ -127,8 +133,12 @@ public final class QueueWorker {
 		}
 		this.running = false;
 		this.wakeUp.signal();
+		Thread promoting = this.promoter.stop();
 		try {
 			stopping.join(STOP_LIMIT.toMillis());
+			if (promoting != null) {
+				promoting.join(STOP_LIMIT.toMillis());
+			}
 		}
 		catch (InterruptedException ex) {
 			Thread.currentThread().interrupt();

@@ -62,7 +62,8 @@ class CatalogIntegrationTests {
 		assertThat(names("SELECT p.proname" + FUNCTIONS
 				+ " AND p.proconfig @> ARRAY['plan_cache_mode=force_generic_plan', 'jit=off', 'enable_seqscan=off']"))
 			.contains("send_batch", "claim", "claim_log", "claim_retries", "take_from_leases", "take_from_log",
-					"settle", "retry", "bury", "recover", "reconcile");
+					"settle", "retry", "bury", "recover", "reconcile", "send_timed", "promote", "cancel_unsent",
+					"take_out", "cancel_waiting", "bury_expired");
 	}
 
 	@Test

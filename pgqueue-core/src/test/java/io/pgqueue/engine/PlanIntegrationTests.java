@@ -22,7 +22,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 class PlanIntegrationTests {
 
 	private static final Pattern READS_ALL = Pattern
-		.compile("Seq Scan on (message|lease|cursor|retry|dead_letter|pulled)|Bitmap Heap Scan on message");
+		.compile("Seq Scan on (message|lease|cursor|retry|dead_letter|pulled|scheduled)|Bitmap Heap Scan on message");
 
 	private static final Pattern READS_OTHER_LETTERS = Pattern
 		.compile("on dead_letter[^\\n]*\\n\\s*(Index Cond: [^\\n]*\\n\\s*)?Filter:");
@@ -130,6 +130,7 @@ class PlanIntegrationTests {
 		long[] ids = this.engine.send(6);
 		plans.addAll(explain(claim()));
 		int first = this.number;
+		plans.addAll(plansOfWhatIsNotDueOrNotForEver());
 		plans.addAll(explain("retry(" + worker + ", ARRAY[" + first + ", " + first + "], ARRAY[" + ids[0] + ", "
 				+ ids[1] + "], ARRAY[0, 0], ARRAY[1, 1], ARRAY['', ''], ARRAY['', ''])"));
 		plans.addAll(explain("bury(" + worker + ", ARRAY[" + first + ", " + first + "], ARRAY[" + ids[2] + ", " + ids[5]
@@ -199,6 +200,26 @@ class PlanIntegrationTests {
 		return plans;
 	}
 
+	/**
+	 * Also claims messages that are passed over, so that the statements for them run.
+	 */
+	private List<String> plansOfWhatIsNotDueOrNotForEver() {
+		List<String> plans = new ArrayList<>();
+		String queue = "'" + this.engine.queue.name() + "'";
+		plans.addAll(explain("send_timed(" + queue + ", ARRAY['1'], ARRAY[NULL], NULL, 3600000000, NULL)"));
+		plans.addAll(explain("send_timed(" + queue + ", ARRAY['1'], ARRAY[NULL], NULL, NULL, 1)"));
+		this.session
+			.execute("UPDATE pgqueue.scheduled SET due_at = now() WHERE id = (SELECT max(id) FROM pgqueue.scheduled)");
+		plans.addAll(explain("promote(500, now() - interval '10 s')"));
+		plans.addAll(explain("promote(500, '-infinity')"));
+		long id = this.engine.send();
+		plans.addAll(explain("cancel_unsent(" + queue + ", " + id + ")"));
+		plans.addAll(explain("take_out(" + queue + ", " + id + ", 1000)"));
+		plans.addAll(explain("cancel_waiting(" + queue + ", " + id + ")"));
+		plans.addAll(explain(claim().replace(", '-infinity')", ", '-infinity', true)")));
+		return plans;
+	}
+
 	private String claim() {
 		return "claim(" + this.engine.worker + ", " + ++this.number + ", " + this.engine.queue.queueId() + ", "
 				+ this.engine.queue.subscriptionId() + ", 1000, 1000000, '-infinity')";
@@ -235,6 +256,8 @@ class PlanIntegrationTests {
 		this.session
 			.execute("INSERT INTO pgqueue.pulled (subscription_id, look_at, worker_id, n, last_n, id, pulled_at, "
 					+ "held_until) SELECT 999999, now(), 999999, n, n, n % 2, now(), now() FROM generate_series(1, 5000) n");
+		this.session.execute("INSERT INTO pgqueue.scheduled (queue_id, due_at, enqueued_at, size, payload) "
+				+ "SELECT 999999, now() + interval '1 day', now(), 1, '1' FROM generate_series(1, 10000) n");
 		this.session.execute("SET client_min_messages = notice");
 	}
 

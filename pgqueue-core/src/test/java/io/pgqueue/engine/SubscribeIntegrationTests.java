@@ -181,7 +181,7 @@ class SubscribeIntegrationTests {
 			session.commit();
 		}
 		return TestEngine.ids(engine.leases.claim(new Leases.ClaimRequest(engine.worker, 1_000_001, declared.queueId(),
-				declared.subscriptionId(), 10, TestEngine.BYTES, OffsetDateTime.MIN, false)));
+				declared.subscriptionId(), 10, TestEngine.BYTES, OffsetDateTime.MIN, false, false)));
 	}
 
 	private List<Long> subscribeAndSendInOneTransaction(TestEngine engine) {

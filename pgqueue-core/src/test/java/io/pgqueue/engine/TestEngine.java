@@ -177,7 +177,7 @@ final class TestEngine {
 
 	ClaimRequest request(long claimer, int limit, long bytes, OffsetDateTime from) {
 		return new ClaimRequest(claimer, this.lease.incrementAndGet(), this.queue.queueId(),
-				this.queue.subscriptionId(), limit, bytes, from, false);
+				this.queue.subscriptionId(), limit, bytes, from, false, false);
 	}
 
 	Claim claim(int limit) {
@@ -200,7 +200,7 @@ final class TestEngine {
 
 	Claim claimAs(int subscription, int limit) {
 		return this.leases.claim(new ClaimRequest(this.worker, this.lease.incrementAndGet(), this.queue.queueId(),
-				subscription, limit, BYTES, OffsetDateTime.MIN, false));
+				subscription, limit, BYTES, OffsetDateTime.MIN, false, false));
 	}
 
 	/**

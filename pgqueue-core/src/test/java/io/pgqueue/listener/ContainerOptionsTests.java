@@ -21,9 +21,9 @@ class ContainerOptionsTests {
 	@Test
 	void theDefaultsAreThoseOfTheDocumentation() {
 		ContainerOptions options = ContainerOptions.builder("id", "queue").build();
-		assertThat(options)
-			.isEqualTo(new ContainerOptions("id", "queue", 1, 500, Duration.ofSeconds(1), RetryPolicy.DEFAULT, null,
-					true, false, Duration.ofSeconds(20), AckMode.AUTO, Duration.ofMinutes(5), null));
+		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 1, 500, Duration.ofSeconds(1),
+				RetryPolicy.DEFAULT, null, true, false, Duration.ofSeconds(20), AckMode.AUTO, Duration.ofMinutes(5),
+				null, ExpiredMessages.DISCARD));
 	}
 
 	@Test
@@ -41,9 +41,11 @@ class ContainerOptionsTests {
 			.shutdownTimeout(Duration.ofSeconds(6))
 			.ackMode(AckMode.ON_RECEIVE)
 			.timeout(Duration.ofSeconds(7))
+			.expired(ExpiredMessages.DEAD_LETTER)
 			.build();
 		assertThat(options).isEqualTo(new ContainerOptions("id", "queue", 3, 4, Duration.ofSeconds(5), policy,
-				errorHandler, false, true, Duration.ofSeconds(6), AckMode.ON_RECEIVE, Duration.ofSeconds(7), null));
+				errorHandler, false, true, Duration.ofSeconds(6), AckMode.ON_RECEIVE, Duration.ofSeconds(7), null,
+				ExpiredMessages.DEAD_LETTER));
 	}
 
 	@ParameterizedTest(name = "{0}")

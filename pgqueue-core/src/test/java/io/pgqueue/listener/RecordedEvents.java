@@ -36,6 +36,10 @@ public final class RecordedEvents implements QueueEventListener {
 		return count("leaseLost", queue);
 	}
 
+	public long expired(String queue) {
+		return count("expired", queue);
+	}
+
 	public List<Throwable> failures() {
 		return this.failures;
 	}
@@ -64,6 +68,11 @@ public final class RecordedEvents implements QueueEventListener {
 	@Override
 	public void leaseLost(String queue, String subscription) {
 		add("leaseLost", queue, 1);
+	}
+
+	@Override
+	public void expired(String queue, String subscription, long count) {
+		add("expired", queue, count);
 	}
 
 	private long count(String event, String queue) {

@@ -59,7 +59,7 @@ public final class TestApplication implements AutoCloseable {
 	private TestApplication(Builder builder) {
 		this.methods = new HandlerMethodFactory(this.converter, JsonMapper.shared(), builder.beans);
 		QueueWorker worker = new QueueWorker(builder.direct, TestDatabase.SCHEMA, builder.instance, builder.timeout,
-				builder.heartbeat, builder.deadLetterRetention);
+				builder.heartbeat, this.wakeUps, builder.deadLetterRetention);
 		QueueEventListener events = (builder.events != null) ? builder.events : this.recorded;
 		this.registry = new QueueListenerRegistry(builder.pooled, TestDatabase.SCHEMA, worker, this.wakeUps, events,
 				builder.transactions);

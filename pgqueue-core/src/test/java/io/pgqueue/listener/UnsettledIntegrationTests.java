@@ -64,7 +64,7 @@ class UnsettledIntegrationTests {
 		this.queue = new Queues(access).declare(this.options.queue());
 		this.leases = new Leases(access);
 		this.worker = new QueueWorker(database.directDataSource(), TestDatabase.SCHEMA, "test", Duration.ofSeconds(30),
-				Duration.ofSeconds(10), null);
+				Duration.ofSeconds(10), this.wakeUps, null);
 		this.wakeUps.add(this.options.queue(), this.wakeUp);
 	}
 
@@ -194,7 +194,7 @@ class UnsettledIntegrationTests {
 		long number = this.incarnation.nextLeases(1);
 		List<ClaimedMessage> messages = this.leases
 			.claim(new ClaimRequest(this.incarnation.worker(), number, this.queue.queueId(),
-					this.queue.subscriptionId(), limit, 1_000_000, OffsetDateTime.MIN, false))
+					this.queue.subscriptionId(), limit, 1_000_000, OffsetDateTime.MIN, false, false))
 			.messages();
 		this.incarnation.claimed(number, 1, messages);
 		Lease lease = new Lease(this.incarnation, number,

@@ -209,7 +209,7 @@ class RollingUpgradeIntegrationTests {
 			long worker = workers.register("test");
 			return new Leases(access)
 				.claim(new ClaimRequest(worker, 1, queue.queueId(), queue.subscriptionId(), 10, 1000,
-						OffsetDateTime.MIN, false))
+						OffsetDateTime.MIN, false, false))
 				.messages()
 				.stream()
 				.map((message) -> message.id())

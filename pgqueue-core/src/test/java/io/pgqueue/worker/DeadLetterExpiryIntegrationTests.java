@@ -12,6 +12,7 @@ import io.pgqueue.test.Await;
 import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.Session;
 import io.pgqueue.test.TestDatabase;
+import io.pgqueue.wakeup.WakeUps;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -120,7 +121,7 @@ class DeadLetterExpiryIntegrationTests {
 
 	private void start(@Nullable Duration retention) {
 		QueueWorker worker = new QueueWorker(this.database.directDataSource(), TestDatabase.SCHEMA, "test",
-				Duration.ofSeconds(1), Duration.ofMillis(100), retention);
+				Duration.ofSeconds(1), Duration.ofMillis(100), new WakeUps(), retention);
 		this.workers.add(worker);
 		worker.start();
 		try {

@@ -50,6 +50,11 @@ class QueueMeters implements QueueEventListener {
 		counter("pgqueue.lease.lost", queue, subscription, NONE).increment();
 	}
 
+	@Override
+	public void expired(String queue, String subscription, long count) {
+		counter("pgqueue.expired", queue, subscription, NONE).increment(count);
+	}
+
 	private Counter counter(String name, String queue, String subscription, String exception) {
 		return this.counters.computeIfAbsent(new Key(name, queue, subscription, exception),
 				(key) -> Counter.builder(name)

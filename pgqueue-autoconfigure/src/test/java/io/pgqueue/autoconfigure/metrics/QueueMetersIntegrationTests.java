@@ -1,5 +1,6 @@
 package io.pgqueue.autoconfigure.metrics;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -73,6 +74,7 @@ class QueueMetersIntegrationTests {
 			MeterRegistry registry = context.getBean(MeterRegistry.class);
 			queues.send("inbox", "fail");
 			queues.send("taken-away", "hello");
+			queues.send("inbox", "too late", (options) -> options.timeToLive(Duration.ofNanos(1)));
 			TakenAway takenAway = context.getBean(TakenAway.class);
 			takenAway.started.await();
 			declareAllWorkersDead();
@@ -80,8 +82,9 @@ class QueueMetersIntegrationTests {
 			Await.until("all kinds were counted",
 					() -> meters(registry).keySet()
 						.containsAll(Set.of("pgqueue.sent", "pgqueue.completed", "pgqueue.failed", "pgqueue.dead",
-								"pgqueue.lease.lost")));
-			assertThat(meters(registry)).hasSize(5).values().containsOnly(Set.of("queue", "subscription", "exception"));
+								"pgqueue.lease.lost", "pgqueue.expired")));
+			assertThat(meters(registry)).hasSize(6).values().containsOnly(Set.of("queue", "subscription", "exception"));
+			assertThat(counter(registry, "pgqueue.expired", "inbox", "default", "none").count()).isOne();
 			assertThat(counter(registry, "pgqueue.lease.lost", "taken-away", "default", "none").count()).isOne();
 		});
 	}

@@ -1,0 +1,74 @@
+package io.pgqueue.engine;
+
+import java.time.OffsetDateTime;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+import javax.sql.DataSource;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Puts scheduled messages that are due into the log, on one connection outside the pool.
+ * To be used by one thread.
+ */
+public final class Promotions implements AutoCloseable {
+
+	private final OwnConnection connection;
+
+	private final String promote;
+
+	/**
+	 * Creates an access to the scheduled messages.
+	 * @param direct opens a new connection at each call
+	 * @param schema name of the schema, unquoted
+	 */
+	public Promotions(DataSource direct, String schema) {
+		Database database = new Database(direct, schema);
+		this.connection = new OwnConnection(direct, database);
+		this.promote = database.function("promote(?, ?)");
+	}
+
+	/**
+	 * Promotes messages that are due, in a transaction of its own.
+	 * @param limit most messages to promote
+	 * @param dueFrom what the last promotion returned, or {@link OffsetDateTime#MIN} to
+	 * look at everything
+	 * @return what was promoted
+	 */
+	public Promotion promote(int limit, OffsetDateTime dueFrom) {
+		return this.connection.call(this.promote, (statement) -> {
+			statement.setInt(1, limit);
+			statement.setObject(2, dueFrom);
+		}, (results) -> {
+			Map<String, Long> promoted = new LinkedHashMap<>();
+			while (results.next()) {
+				String queue = results.getString(1);
+				if (queue == null) {
+					long due = results.getLong(3);
+					Long nextDue = results.wasNull() ? null : due;
+					return new Promotion(promoted, nextDue, results.getObject(4, OffsetDateTime.class));
+				}
+				promoted.put(queue, results.getLong(2));
+			}
+			throw new IllegalStateException("A promotion returned no last row");
+		});
+	}
+
+	@Override
+	public void close() {
+		this.connection.close();
+	}
+
+	/**
+	 * What was promoted.
+	 *
+	 * @param queues names of queues that got messages, and how many
+	 * @param nextDueMicros microseconds until the next message is due, 0 if more are due
+	 * now, {@code null} if none is scheduled
+	 * @param dueFrom for the next promotion
+	 */
+	public record Promotion(Map<String, Long> queues, @Nullable Long nextDueMicros, OffsetDateTime dueFrom) {
+	}
+
+}
