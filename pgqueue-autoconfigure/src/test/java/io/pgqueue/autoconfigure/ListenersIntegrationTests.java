@@ -3,7 +3,6 @@ package io.pgqueue.autoconfigure;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.IntStream;
 
 import io.pgqueue.InvalidConfigurationException;
