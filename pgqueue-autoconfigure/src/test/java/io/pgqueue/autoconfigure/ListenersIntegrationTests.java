@@ -73,10 +73,10 @@ class ListenersIntegrationTests {
 	@Test
 	void anIdleApplicationStopsAndLeavesNothingRunning() {
 		ConfigurableApplicationContext context = idleApplication();
-		assertThat(connectionsOutsideThePool()).isOne();
+		Await.until("worker and promoter are connected", () -> connectionsOutsideThePool() == 2);
 		context.close();
 		assertNoThreads();
-		Await.until("its connection is closed", () -> connectionsOutsideThePool() == 0);
+		Await.until("their connections are closed", () -> connectionsOutsideThePool() == 0);
 	}
 
 	@Test
