@@ -292,7 +292,7 @@ BEGIN
             payload := v_retry.payload;
             RETURN NEXT;
             v_room := v_room - 1;
-            v_bytes := v_bytes - octet_length(v_retry.payload::text);
+            v_bytes := v_bytes - v_retry.size;
         END LOOP;
         -- What is left over: because of the share, or the bytes, or because another claim is just taking it.
         SELECT r.due_at INTO v_due FROM ${schema}.retry r

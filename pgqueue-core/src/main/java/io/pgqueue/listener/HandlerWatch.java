@@ -56,7 +56,7 @@ final class HandlerWatch {
 			try {
 				container.checkTimes();
 			}
-			catch (RuntimeException ex) {
+			catch (RuntimeException | Error ex) {
 				logger.error("The times of listener '{}' could not be checked", container.options().id(), ex);
 			}
 		}

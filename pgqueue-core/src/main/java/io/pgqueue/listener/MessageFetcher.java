@@ -138,7 +138,10 @@ final class MessageFetcher implements Runnable {
 			this.lastFullLook = now;
 			this.dueFrom = OffsetDateTime.MIN;
 		}
-		int numbers = this.single ? limit + 1 : 1;
+		// An odd count: with room for one message, retries and new messages take turns by
+		// the
+		// parity of the number.
+		int numbers = this.single ? (limit + 1) | 1 : 1;
 		long number = incarnation.nextLeases(numbers);
 		Claim claim;
 		try {

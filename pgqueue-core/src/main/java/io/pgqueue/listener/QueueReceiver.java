@@ -3,7 +3,9 @@ package io.pgqueue.listener;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
+import java.util.Set;
 import java.util.function.ToIntFunction;
+import java.util.stream.Collectors;
 
 import javax.sql.DataSource;
 
@@ -260,7 +262,7 @@ public final class QueueReceiver {
 			this.receipts.giveBack(lost, false);
 			throw Receipts.exception(lost);
 		}
-		List<String> gone = lost.stream().map(Receipt::text).toList();
+		Set<String> gone = lost.stream().map(Receipt::text).collect(Collectors.toSet());
 		return received.stream().filter((one) -> !gone.contains(one.receipt())).map(ReceivedMessage::message).toList();
 	}
 

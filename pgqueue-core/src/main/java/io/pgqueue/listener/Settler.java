@@ -199,7 +199,7 @@ final class Settler {
 			one.write(waitedSince);
 			return true;
 		}
-		catch (RuntimeException ex) {
+		catch (RuntimeException | Error ex) {
 			if (failures == 0) {
 				logger.warn("Outcomes cannot be written, trying again: {}", ex.toString());
 			}

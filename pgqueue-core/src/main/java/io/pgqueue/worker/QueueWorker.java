@@ -199,7 +199,7 @@ public final class QueueWorker {
 					failures = 0;
 					pause = this.deathWatch.untilNext(System.nanoTime(), this.heartbeat);
 				}
-				catch (RuntimeException ex) {
+				catch (RuntimeException | Error ex) {
 					this.deathWatch.forget();
 					// A crash of the server may have brought back leases that were
 					// settled.
@@ -313,7 +313,7 @@ public final class QueueWorker {
 		}
 	}
 
-	private Duration backoff(int failures, RuntimeException ex) {
+	private Duration backoff(int failures, Throwable ex) {
 		if (failures == 0) {
 			logger.warn("No sign of life could be given, trying again: {}", ex.toString());
 		}

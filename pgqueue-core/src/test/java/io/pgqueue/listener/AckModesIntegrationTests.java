@@ -8,6 +8,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 
 import io.pgqueue.AckMode;
@@ -96,6 +97,23 @@ class AckModesIntegrationTests {
 		send(1);
 		Await.until("it is done", () -> this.application.events().completed(this.queue) == 1);
 		assertThat(this.seen).hasSize(10).allMatch((message) -> message.attempt() == 1);
+	}
+
+	@Test
+	void withRoomForOneMessageNewOnesTakeTurnsWithThoseThatComeBack() {
+		manual((message, ack) -> {
+			if (message.payload().equals("new")) {
+				ack.acknowledge();
+				return;
+			}
+			// So long that nothing is claimed ahead.
+			LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(150));
+			ack.release(Duration.ZERO);
+		}, "1m");
+		send(3);
+		Await.until("all three come back again and again", () -> this.seen.size() > 6);
+		this.application.queues().send(this.queue, "new");
+		Await.until("the new one has its turn", () -> this.application.events().completed(this.queue) == 1);
 	}
 
 	@Test
