@@ -56,3 +56,18 @@ BEGIN
     SELECT * FROM ${schema}.settle(p_worker, p_leases, p_part_leases, p_part_ids, p_retry_leases, p_retry_ids);
 END
 $$;
+
+-- Acknowledges one lease as a whole, which is what nearly every handler with a transaction of its own needs, at a third of
+-- the price of the general form. Returns whether the worker still held it.
+CREATE OR REPLACE FUNCTION ${schema}.settle_one(p_worker bigint, p_lease bigint)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+BEGIN
+    DELETE FROM ${schema}.lease l WHERE l.worker_id = p_worker AND l.n = p_lease;
+    RETURN FOUND;
+END
+$$;

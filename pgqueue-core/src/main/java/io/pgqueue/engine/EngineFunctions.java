@@ -15,7 +15,7 @@ public final class EngineFunctions {
 			"subscribe(integer,text,boolean)", "queue_names()",
 			"claim(bigint,bigint,integer,integer,integer,bigint,timestamptz,boolean,boolean)",
 			"settle(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
-			"settle_alone(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])",
+			"settle_alone(bigint,bigint[],bigint[],bigint[],bigint[],bigint[])", "settle_one(bigint,bigint)",
 			"retry(bigint,bigint[],bigint[],bigint[],integer[],text[],text[])",
 			"bury(bigint,bigint[],bigint[],integer[],text[],text[],text[],text[])", "register_worker(text)",
 			"succeed(bigint)", "beat(bigint)", "holders(bigint)", "declare_dead(bigint,timestamptz)",

@@ -26,6 +26,8 @@ public final class Leases {
 
 	private final String settleAlone;
 
+	private final String settleOne;
+
 	private final String retry;
 
 	private final String bury;
@@ -39,6 +41,7 @@ public final class Leases {
 		this.claim = database.function("claim(?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		this.settle = database.function("settle(?, ?, ?, ?, ?, ?)");
 		this.settleAlone = database.function("settle_alone(?, ?, ?, ?, ?, ?)");
+		this.settleOne = database.function("settle_one(?, ?)");
 		this.retry = database.function("retry(?, ?, ?, ?, ?, ?, ?)");
 		this.bury = database.function("bury(?, ?, ?, ?, ?, ?, ?, ?)");
 	}
@@ -125,7 +128,17 @@ public final class Leases {
 	 * @return what the worker no longer held; the id is 0 where a whole lease was lost
 	 */
 	public List<Held> settleInTransaction(long worker, List<Long> leases, List<Held> parts, List<Held> retries) {
+		if (leases.size() == 1 && parts.isEmpty() && retries.isEmpty()) {
+			return settleInTransaction(worker, leases.get(0));
+		}
 		return this.database.joined(this.settle, settled(worker, leases, parts, retries), Leases::readLost);
+	}
+
+	private List<Held> settleInTransaction(long worker, long lease) {
+		return this.database.joined(this.settleOne, (statement) -> {
+			statement.setLong(1, worker);
+			statement.setLong(2, lease);
+		}, (results) -> (results.next() && results.getBoolean(1)) ? List.of() : List.of(new Held(lease, 0)));
 	}
 
 	private static Database.Parameters settled(long worker, List<Long> leases, List<Held> parts, List<Held> retries) {

@@ -128,11 +128,12 @@ final class Dispatcher {
 			this.starting--;
 			this.runners.add(thread);
 		}
+		TransactionTurn turn = this.processor.newTurn();
 		List<Delivery> unit = next(thread);
 		while (unit != null) {
 			Slot slot = new Slot(thread);
 			try {
-				this.processor.process(unit, slot);
+				this.processor.process(unit, slot, turn);
 			}
 			catch (InterruptedException ex) {
 				thread.interrupt();
@@ -144,6 +145,7 @@ final class Dispatcher {
 			slot.end();
 			unit = next(thread);
 		}
+		turn.end();
 	}
 
 	/**

@@ -4,7 +4,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 
 import io.pgqueue.AckMode;
 import io.pgqueue.BatchFailedException;
@@ -29,6 +28,11 @@ final class MessageProcessor {
 
 	private static final Verdict RELEASE = new Verdict.Retry(Duration.ZERO, false);
 
+	/**
+	 * After which a thread that waits for its turn looks whether it is still wanted.
+	 */
+	private static final Duration TURN_LIMIT = Duration.ofMillis(100);
+
 	private final ContainerOptions options;
 
 	private final HandlerMethodInvoker handler;
@@ -52,6 +56,13 @@ final class MessageProcessor {
 		this.transactions = new HandlerTransactions(options, handler, shared);
 		this.open = new OpenHandlings(options, this);
 		this.failurePolicy = new FailurePolicy(options, handler);
+	}
+
+	/**
+	 * Returns what a thread needs to handle messages of this container one after another.
+	 */
+	TransactionTurn newTurn() {
+		return new TransactionTurn(this.shared.transactions());
 	}
 
 	HandlerTransactions transactions() {
@@ -81,8 +92,9 @@ final class MessageProcessor {
 	 * Handles a unit of work.
 	 * @param deliveries the messages
 	 * @param slot the place among the concurrent handlers that it takes
+	 * @param turn of the thread, to have a transaction open
 	 */
-	void process(List<Delivery> deliveries, Dispatcher.Slot slot) throws InterruptedException {
+	void process(List<Delivery> deliveries, Dispatcher.Slot slot, TransactionTurn turn) throws InterruptedException {
 		List<Delivery> decoded = new ArrayList<>(deliveries.size());
 		List<Message<?>> messages = new ArrayList<>(deliveries.size());
 		for (Delivery delivery : deliveries) {
@@ -93,24 +105,14 @@ final class MessageProcessor {
 		if (messages.isEmpty()) {
 			return;
 		}
-		if (!this.transactions.areExpected()) {
-			handle(decoded, messages, slot);
-			return;
-		}
-		// Handlers that wait in the pool for each other's connections would wait for
-		// ever.
-		while (!this.shared.transactions().tryAcquire(100, TimeUnit.MILLISECONDS)) {
+		while (this.transactions.areExpected() && !turn.begin(TURN_LIMIT)) {
 			if (this.draining) {
 				decoded.forEach(this::release);
 				return;
 			}
 		}
-		try {
-			handle(decoded, messages, slot);
-		}
-		finally {
-			this.shared.transactions().release();
-		}
+		handle(decoded, messages, slot);
+		turn.pass();
 	}
 
 	private void handle(List<Delivery> deliveries, List<Message<?>> messages, Dispatcher.Slot slot) {

@@ -13,7 +13,7 @@ public final class Workloads {
 			new Drain("drain-single", "a backlog is handled message by message", Mode.SINGLE, 1),
 			new Drain("drain-batch", "a backlog is handled by a handler that takes lists", Mode.BATCH, 1), new Steady(),
 			new Drain("transactional", "a backlog is handled by transactions with one insert each", Mode.TRANSACTIONAL,
-					0.2),
+					0.5),
 			new Latency(false), new Latency(true), new Held("held-single", Mode.SINGLE),
 			new Held("held-batch", Mode.BATCH), new Trickle(), new Backlog(), new Noise(), new Idle());
 
