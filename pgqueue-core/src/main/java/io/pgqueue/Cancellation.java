@@ -12,8 +12,13 @@ public enum Cancellation {
 	CANCELLED,
 
 	/**
-	 * A worker has the message in hand, and handles it now or in a moment. If the queue
-	 * has several subscriptions, those that had not claimed it will not get it.
+	 * A worker has the message in hand. It is asked, once the surrounding transaction has
+	 * committed, to give it up: at once if it runs in this process, else with its next
+	 * sign of life. A handler that was not begun is not invoked, one that is at work on
+	 * this message alone is interrupted, and if it fails, the message is not delivered
+	 * again; one that succeeds nevertheless has handled it. Somebody who received the
+	 * message through {@link QueueReceiver} is not asked. If the queue has several
+	 * subscriptions, those that had not claimed the message will not get it.
 	 */
 	CLAIMED,
 

@@ -17,8 +17,13 @@ BEGIN
         FROM unnest(p_leases, p_ids, p_charges, p_reasons, p_error_classes, p_error_messages, p_error_stacks)
             AS g (n, id, charge, reason, error_class, error_message, error_stack)
     ), again AS (
-        DELETE FROM ${schema}.retry r USING given g
-        WHERE r.worker_id = p_worker AND r.n = g.n AND r.id = g.id
+        -- One probe for each, whatever the planner believes: as a join it may compare each with all that are held.
+        DELETE FROM ${schema}.retry r
+        WHERE r.worker_id = p_worker AND r.ctid = ANY (ARRAY(
+            SELECT h.ctid FROM given g
+            CROSS JOIN LATERAL (
+                SELECT o.ctid FROM ${schema}.retry o
+                WHERE o.worker_id = p_worker AND o.n = g.n AND o.id = g.id LIMIT 1) h))
         RETURNING r.subscription_id, r.id, r.queue_id, r.lane, r.size, r.attempts, r.redrives, r.enqueued_at, r.headers,
             r.payload, r.n, r.error_class, r.error_message
     ), taken AS MATERIALIZED (

@@ -1,7 +1,7 @@
 -- Cancelling is done in up to three steps, because it is to be undone when the caller rolls back, and because a lane must
 -- not be locked until the caller commits: (1) delete what waits in scheduled, or was sent by this very transaction;
 -- (2) in a transaction of its own, take out of the log what was not claimed yet, and let it wait in retry for a moment;
--- (3) delete what waits in retry.
+-- (3) delete what waits in retry, and ask whoever has the message in hand to give it up.
 
 -- Step 1, in the caller's transaction. Returns 'c' (cancelled), 'n' (not found here: go on with the next step), 'q' (the queue
 -- does not exist) or 'i' (the transaction's snapshot may be older than what the other steps did).
@@ -126,27 +126,71 @@ SET enable_bitmapscan = off
 AS $$
 DECLARE
     v_cancelled  boolean;
+    v_held       record;
 BEGIN
     DELETE FROM ${schema}.retry r
     USING ${schema}.queue q, ${schema}.subscription s
     WHERE q.name = p_queue AND s.queue_id = q.id AND r.subscription_id = s.id AND r.id = p_id AND r.worker_id IS NULL;
     v_cancelled := FOUND;
-    PERFORM 1
-    FROM ${schema}.queue q
-    JOIN ${schema}.subscription s ON s.queue_id = q.id
-    JOIN ${schema}.retry r ON r.subscription_id = s.id AND r.id = p_id
-    WHERE q.name = p_queue;
-    IF FOUND THEN
-        RETURN 'h';
-    END IF;
-    PERFORM 1
-    FROM ${schema}.queue q
-    CROSS JOIN ${schema}.worker w
-    JOIN ${schema}.lease l ON l.worker_id = w.id AND l.queue_id = q.id AND p_id = ANY (l.ids)
-    WHERE q.name = p_queue;
-    IF FOUND THEN
+    SELECT array_agg(h.worker_id) AS workers, array_agg(h.subscription_id) AS subscriptions INTO v_held
+    FROM (
+        SELECT r.worker_id, r.subscription_id
+        FROM ${schema}.queue q
+        JOIN ${schema}.subscription s ON s.queue_id = q.id
+        JOIN ${schema}.retry r ON r.subscription_id = s.id AND r.id = p_id
+        WHERE q.name = p_queue
+        UNION ALL
+        SELECT l.worker_id, l.subscription_id
+        FROM ${schema}.queue q
+        CROSS JOIN ${schema}.worker w
+        JOIN ${schema}.lease l ON l.worker_id = w.id AND l.queue_id = q.id AND p_id = ANY (l.ids)
+        WHERE q.name = p_queue) h;
+    IF v_held.workers IS NOT NULL THEN
+        -- Whoever receives outside a container does not ask.
+        INSERT INTO ${schema}.cancel_request (worker_id, subscription_id, id)
+        SELECT h.worker_id, h.subscription_id, p_id
+        FROM unnest(v_held.workers, v_held.subscriptions) AS h (worker_id, subscription_id)
+        JOIN ${schema}.heartbeat b ON b.worker_id = h.worker_id
+        ON CONFLICT DO NOTHING;
         RETURN 'h';
     END IF;
     RETURN CASE WHEN v_cancelled THEN 'c' ELSE 'n' END;
+END
+$$;
+
+-- Takes the requests to cancel what a worker has in hand.
+CREATE OR REPLACE FUNCTION ${schema}.take_cancel_requests(p_worker bigint)
+RETURNS SETOF bigint
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+BEGIN
+    RETURN QUERY DELETE FROM ${schema}.cancel_request c WHERE c.worker_id = p_worker RETURNING c.id;
+END
+$$;
+
+-- Drops what a worker was asked to give up and has put back for another delivery.
+CREATE OR REPLACE FUNCTION ${schema}.drop_cancelled(p_worker bigint)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+DECLARE
+    v_asked  record;
+BEGIN
+    FOR v_asked IN SELECT c.subscription_id, c.id FROM ${schema}.cancel_request c WHERE c.worker_id = p_worker LOOP
+        DELETE FROM ${schema}.retry r
+        WHERE r.subscription_id = v_asked.subscription_id AND r.id = v_asked.id AND r.worker_id IS NULL;
+        IF FOUND THEN
+            DELETE FROM ${schema}.cancel_request c
+            WHERE c.worker_id = p_worker AND c.subscription_id = v_asked.subscription_id AND c.id = v_asked.id;
+        END IF;
+    END LOOP;
 END
 $$;

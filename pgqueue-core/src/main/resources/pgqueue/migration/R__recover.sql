@@ -46,6 +46,7 @@ BEGIN
         t.headers, t.payload
     FROM ${schema}.take_from_log(p_worker, v_leases, v_ids) t;
     GET DIAGNOSTICS v_count = ROW_COUNT;
+    PERFORM ${schema}.drop_cancelled(p_worker);
     RETURN v_total + v_count;
 END
 $$;

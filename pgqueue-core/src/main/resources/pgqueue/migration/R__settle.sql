@@ -63,6 +63,7 @@ CREATE OR REPLACE FUNCTION ${schema}.settle_one(p_worker bigint, p_lease bigint)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$

@@ -172,6 +172,15 @@ CREATE TABLE ${schema}.retry (
 CREATE INDEX retry_due ON ${schema}.retry (subscription_id, due_at) WHERE worker_id IS NULL;
 CREATE INDEX retry_held ON ${schema}.retry (worker_id, n, id) WHERE worker_id IS NOT NULL;
 
+-- Messages in the hands of a worker that somebody has cancelled meanwhile: the worker looks here for what to interrupt, and
+-- what is put back for another delivery is dropped instead.
+CREATE TABLE ${schema}.cancel_request (
+    worker_id        bigint NOT NULL,
+    subscription_id  integer NOT NULL,
+    id               bigint NOT NULL,
+    PRIMARY KEY (worker_id, subscription_id, id)
+);
+
 -- Messages that were given up, until somebody redrives or discards them. (id, dead_at) names one death of a message.
 CREATE TABLE ${schema}.dead_letter (
     subscription_id  integer NOT NULL,

@@ -38,7 +38,10 @@ final class Canceller {
 		}
 		return switch (this.cancellations.cancel(queue, id)) {
 			case CANCELLED -> Cancellation.CANCELLED;
-			case IN_HAND -> Cancellation.CLAIMED;
+			case IN_HAND -> {
+				this.sent.asked();
+				yield Cancellation.CLAIMED;
+			}
 			case NOT_FOUND -> Cancellation.UNKNOWN;
 			case UNKNOWN_QUEUE -> null;
 			case WRONG_ISOLATION -> throw rejected(queue, id,

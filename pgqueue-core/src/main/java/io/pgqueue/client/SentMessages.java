@@ -51,6 +51,18 @@ final class SentMessages {
 		current().written = true;
 	}
 
+	/**
+	 * Reports that somebody was asked to give up what is in hand.
+	 */
+	void asked() {
+		if (this.database.inTransaction()) {
+			current().asked = true;
+		}
+		else {
+			this.wakeUps.worker().signal();
+		}
+	}
+
 	private InTransaction current() {
 		for (TransactionSynchronization synchronization : TransactionSynchronizationManager.getSynchronizations()) {
 			if (synchronization instanceof InTransaction found && found.owner() == this) {
@@ -105,6 +117,8 @@ final class SentMessages {
 
 		private boolean written;
 
+		private boolean asked;
+
 		SentMessages owner() {
 			return SentMessages.this;
 		}
@@ -142,6 +156,10 @@ final class SentMessages {
 			this.sent.clear();
 			this.written = false;
 			committed.forEach(SentMessages.this::committed);
+			if (this.asked) {
+				this.asked = false;
+				SentMessages.this.wakeUps.worker().signal();
+			}
 		}
 
 	}

@@ -28,7 +28,8 @@ public final class EngineFunctions {
 			"redrive(integer,bigint[],timestamptz[],bigint[])", "discard(integer,bigint[],timestamptz[])",
 			"expire_dead_letters(integer,timestamptz,bigint,integer)",
 			"send_timed(text,text[],text[],timestamptz,bigint,bigint)", "promote(integer,timestamptz)",
-			"cancel_unsent(text,bigint)", "take_out(text,bigint,bigint)", "cancel_waiting(text,bigint)");
+			"cancel_unsent(text,bigint)", "take_out(text,bigint,bigint)", "cancel_waiting(text,bigint)",
+			"take_cancel_requests(bigint)");
 
 	private EngineFunctions() {
 	}

@@ -39,6 +39,8 @@ public final class Workers implements AutoCloseable {
 
 	private final String expire;
 
+	private final String takeCancelRequests;
+
 	private final String signOff;
 
 	private final String returnOverdue;
@@ -59,6 +61,7 @@ public final class Workers implements AutoCloseable {
 		this.recover = database.function("recover(?, ?)");
 		this.reconcile = database.function("reconcile(?, ?, ?, ?)");
 		this.expire = database.function("expire_dead_letters(?, ?, ?, ?)");
+		this.takeCancelRequests = database.function("take_cancel_requests(?)");
 		this.signOff = database.function("sign_off(?)");
 		this.returnOverdue = Pulls.returnOverdue(database);
 	}
@@ -163,6 +166,21 @@ public final class Workers implements AutoCloseable {
 		}, (results) -> {
 			results.next();
 			return results.getInt(1);
+		});
+	}
+
+	/**
+	 * Takes the requests to cancel what a worker has in hand.
+	 * @param worker number of the worker
+	 * @return identities of the messages
+	 */
+	public List<Long> takeCancelRequests(long worker) {
+		return this.connection.call(this.takeCancelRequests, (statement) -> statement.setLong(1, worker), (results) -> {
+			List<Long> ids = new ArrayList<>();
+			while (results.next()) {
+				ids.add(results.getLong(1));
+			}
+			return ids;
 		});
 	}
 

@@ -26,6 +26,8 @@ final class Delivery {
 
 	private volatile boolean unsure;
 
+	private volatile boolean cancelled;
+
 	/**
 	 * Creates a delivery.
 	 * @param message the message, not decoded
@@ -76,6 +78,17 @@ final class Delivery {
 
 	boolean isUnsure() {
 		return this.unsure;
+	}
+
+	/**
+	 * Notes that the message is not wanted any more.
+	 */
+	void setCancelled() {
+		this.cancelled = true;
+	}
+
+	boolean isCancelled() {
+		return this.cancelled;
 	}
 
 }

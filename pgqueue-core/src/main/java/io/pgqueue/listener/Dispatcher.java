@@ -114,6 +114,20 @@ final class Dispatcher {
 		stop();
 	}
 
+	/**
+	 * Notes which messages are not wanted any more, among those that no handler has begun
+	 * with.
+	 */
+	synchronized void cancel(Set<Long> ids) {
+		for (List<Delivery> unit : this.buffer) {
+			for (Delivery delivery : unit) {
+				if (ids.contains(delivery.message().id())) {
+					delivery.setCancelled();
+				}
+			}
+		}
+	}
+
 	private void startRunners() {
 		while (!this.stopped && this.runners.size() + this.starting + this.kept < this.concurrency
 				&& this.starting < this.buffer.size()) {

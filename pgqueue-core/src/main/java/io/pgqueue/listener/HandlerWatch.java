@@ -2,15 +2,17 @@ package io.pgqueue.listener;
 
 import java.time.Duration;
 import java.util.Collection;
+import java.util.Set;
 import java.util.function.Supplier;
 
 import io.pgqueue.wakeup.WakeUp;
+import io.pgqueue.worker.QueueWorker;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The thread that looks after the time that handlers have, for all containers of an
- * application.
+ * The thread that looks after the time that handlers have, and interrupts those whose
+ * message was cancelled, for all containers of an application.
  */
 final class HandlerWatch {
 
@@ -20,12 +22,15 @@ final class HandlerWatch {
 
 	private final Supplier<Collection<QueueListenerContainer>> containers;
 
+	private final QueueWorker worker;
+
 	private final WakeUp stop = new WakeUp();
 
 	private volatile boolean running = true;
 
-	HandlerWatch(Supplier<Collection<QueueListenerContainer>> containers) {
+	HandlerWatch(Supplier<Collection<QueueListenerContainer>> containers, QueueWorker worker) {
 		this.containers = containers;
+		this.worker = worker;
 	}
 
 	void start() {
@@ -52,8 +57,12 @@ final class HandlerWatch {
 	}
 
 	private void check() {
+		Set<Long> cancelled = this.worker.takeCancelled();
 		for (QueueListenerContainer container : this.containers.get()) {
 			try {
+				if (!cancelled.isEmpty()) {
+					container.cancel(cancelled);
+				}
 				container.checkTimes();
 			}
 			catch (RuntimeException | Error ex) {

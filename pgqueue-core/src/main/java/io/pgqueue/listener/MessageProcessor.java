@@ -98,7 +98,10 @@ final class MessageProcessor {
 		List<Delivery> decoded = new ArrayList<>(deliveries.size());
 		List<Message<?>> messages = new ArrayList<>(deliveries.size());
 		for (Delivery delivery : deliveries) {
-			if (!buryIfExhausted(delivery)) {
+			if (delivery.isCancelled()) {
+				release(delivery);
+			}
+			else if (!buryIfExhausted(delivery)) {
 				decode(delivery, decoded, messages);
 			}
 		}
@@ -172,12 +175,19 @@ final class MessageProcessor {
 	}
 
 	/**
-	 * Decides about a delivery, unless that was done before.
+	 * Decides about a delivery, unless that was done before. One that is not wanted any
+	 * more is not put back.
 	 */
 	void decide(Delivery delivery, Verdict verdict) {
-		if (delivery.decide()) {
-			this.shared.settler().settle(new Outcome(delivery, verdict, null));
+		if (!delivery.decide()) {
+			return;
 		}
+		boolean dropped = delivery.isCancelled() && verdict instanceof Verdict.Retry;
+		if (dropped) {
+			logger.info("Message {} of queue '{}' was cancelled and is given up", delivery.message().id(),
+					this.options.queue());
+		}
+		this.shared.settler().settle(new Outcome(delivery, dropped ? COMPLETE : verdict, null));
 	}
 
 	// A message whose process died has spent an attempt without anybody deciding about
@@ -264,7 +274,7 @@ final class MessageProcessor {
 	}
 
 	private void fail(Delivery delivery, Throwable failure) {
-		if (this.stopping) {
+		if (this.stopping || delivery.isCancelled()) {
 			release(delivery);
 			return;
 		}

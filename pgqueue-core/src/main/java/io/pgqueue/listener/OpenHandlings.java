@@ -64,6 +64,24 @@ final class OpenHandlings {
 		}
 	}
 
+	/**
+	 * Has messages given up that are not wanted any more, as far as that is possible. One
+	 * in a batch is not, because the rest of it is wanted.
+	 */
+	void cancel(Set<Long> ids) {
+		for (Handling handling : this.open) {
+			Delivery delivery = handling.deliveries().get(0);
+			if (handling.deliveries().size() > 1 || !ids.contains(delivery.message().id())) {
+				continue;
+			}
+			delivery.setCancelled();
+			if (handling.interrupt() == null) {
+				this.processor.release(delivery);
+				closeIfDecided(handling);
+			}
+		}
+	}
+
 	private void end(Handling handling, long overdue) {
 		boolean first = !handling.isInterrupted();
 		Thread thread = handling.interrupt();

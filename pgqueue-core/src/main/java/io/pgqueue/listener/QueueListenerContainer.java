@@ -1,6 +1,7 @@
 package io.pgqueue.listener;
 
 import java.time.Duration;
+import java.util.Set;
 import java.util.concurrent.Semaphore;
 
 import io.pgqueue.AckMode;
@@ -130,6 +131,17 @@ public final class QueueListenerContainer implements Lifecycle {
 		Running current = this.running;
 		if (current != null) {
 			current.processor.open().checkTimes(System.nanoTime());
+		}
+	}
+
+	/**
+	 * Has messages given up that are not wanted any more.
+	 */
+	void cancel(Set<Long> ids) {
+		Running current = this.running;
+		if (current != null) {
+			current.dispatcher.cancel(ids);
+			current.processor.open().cancel(ids);
 		}
 	}
 

@@ -208,7 +208,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		this.worker.start();
 		this.settler.start();
 		if (this.watch == null) {
-			this.watch = new HandlerWatch(this::containers);
+			this.watch = new HandlerWatch(this::containers, this.worker);
 			this.watch.start();
 		}
 	}

@@ -14,6 +14,8 @@ public final class WakeUps {
 
 	private final Alarm alarm = new Alarm();
 
+	private final WakeUp worker = new WakeUp();
+
 	/**
 	 * Adds somebody who waits.
 	 * @param queue name of the queue
@@ -52,6 +54,15 @@ public final class WakeUps {
 	 */
 	public Alarm alarm() {
 		return this.alarm;
+	}
+
+	/**
+	 * Returns what wakes the thread that gives this application's signs of life, which
+	 * also looks for messages to give up.
+	 * @return the wake-up
+	 */
+	public WakeUp worker() {
+		return this.worker;
 	}
 
 }

@@ -2,6 +2,8 @@ package io.pgqueue.worker;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 import javax.sql.DataSource;
 
@@ -57,7 +59,9 @@ public final class QueueWorker {
 
 	private final Promoter promoter;
 
-	private final WakeUp wakeUp = new WakeUp();
+	private final WakeUp wakeUp;
+
+	private final Set<Long> cancelled = ConcurrentHashMap.newKeySet();
 
 	private final Object monitor = new Object();
 
@@ -94,6 +98,7 @@ public final class QueueWorker {
 		this.deathWatch = new DeathWatch(timeout, heartbeat.multipliedBy(2));
 		this.expiry = DeadLetterExpiry.of(deadLetterRetention, heartbeat.dividedBy(4));
 		this.promoter = new Promoter(direct, schema, wakeUps);
+		this.wakeUp = wakeUps.worker();
 	}
 
 	private static void requireValid(Duration timeout, Duration heartbeat) {
@@ -188,6 +193,17 @@ public final class QueueWorker {
 		this.wakeUp.signal();
 	}
 
+	/**
+	 * Returns, once, the messages that this process was asked to give up although it has
+	 * them in hand.
+	 * @return identities of the messages
+	 */
+	public Set<Long> takeCancelled() {
+		Set<Long> taken = Set.copyOf(this.cancelled);
+		this.cancelled.removeAll(taken);
+		return taken;
+	}
+
 	private void run() {
 		try (Workers workers = new Workers(this.direct, this.schema)) {
 			long lastBeat = 0;
@@ -239,6 +255,9 @@ public final class QueueWorker {
 		}
 		if (current.takeSuspicion() || ++this.rounds % ROUNDS_PER_RECONCILIATION == 0) {
 			reconcile(workers, current);
+		}
+		if (current.holds()) {
+			this.cancelled.addAll(workers.takeCancelRequests(current.worker()));
 		}
 		watch(workers, current);
 		this.overduePulls.round(workers);

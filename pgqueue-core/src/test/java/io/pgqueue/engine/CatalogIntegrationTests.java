@@ -63,7 +63,8 @@ class CatalogIntegrationTests {
 				+ " AND p.proconfig @> ARRAY['plan_cache_mode=force_generic_plan', 'jit=off', 'enable_seqscan=off']"))
 			.contains("send_batch", "claim", "claim_log", "claim_retries", "take_from_leases", "take_from_log",
 					"settle", "retry", "bury", "recover", "reconcile", "send_timed", "promote", "cancel_unsent",
-					"take_out", "cancel_waiting", "bury_expired");
+					"take_out", "cancel_waiting", "take_cancel_requests", "drop_cancelled", "settle_one",
+					"bury_expired");
 	}
 
 	@Test

@@ -216,6 +216,9 @@ class PlanIntegrationTests {
 		plans.addAll(explain("cancel_unsent(" + queue + ", " + id + ")"));
 		plans.addAll(explain("take_out(" + queue + ", " + id + ", 1000)"));
 		plans.addAll(explain("cancel_waiting(" + queue + ", " + id + ")"));
+		plans.addAll(explain("take_cancel_requests(" + this.engine.worker + ")"));
+		plans.addAll(explain("drop_cancelled(" + this.engine.worker + ")"));
+		plans.addAll(explain("settle_one(" + this.engine.worker + ", 1)"));
 		plans.addAll(explain(claim().replace(", '-infinity')", ", '-infinity', true)")));
 		return plans;
 	}
