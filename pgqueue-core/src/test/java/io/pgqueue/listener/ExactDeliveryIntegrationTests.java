@@ -7,8 +7,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 
 import com.zaxxer.hikari.HikariDataSource;
 import io.pgqueue.test.Await;
@@ -52,14 +54,20 @@ class ExactDeliveryIntegrationTests {
 
 	@Test
 	void twoProcessesHandleEachCommittedMessageOnce(@TempDir Path directory) throws IOException, InterruptedException {
-		twoProcesses(4_000, Duration.ofSeconds(1), directory);
+		processes(2, 4_000, Duration.ofSeconds(1), directory);
+	}
+
+	@Test
+	@Tag("long")
+	void fourProcessesHandleEachCommittedMessageOnce(@TempDir Path directory) throws IOException, InterruptedException {
+		processes(4, 20_000, Duration.ofSeconds(5), directory);
 	}
 
 	@Test
 	@Tag("long")
 	void twoProcessesHandleEachOfManyCommittedMessagesOnce(@TempDir Path directory)
 			throws IOException, InterruptedException {
-		twoProcesses(200_000, Duration.ofSeconds(20), directory);
+		processes(2, 200_000, Duration.ofSeconds(20), directory);
 	}
 
 	private void twoApplications(int messages, Duration open) {
@@ -76,37 +84,54 @@ class ExactDeliveryIntegrationTests {
 		}
 	}
 
-	private void twoProcesses(int messages, Duration open, Path directory) throws IOException, InterruptedException {
+	/**
+	 * Each process sends its part and handles what comes; this one is the first.
+	 */
+	private void processes(int count, int messages, Duration open, Path directory)
+			throws IOException, InterruptedException {
+		int part = messages / count;
+		List<Process> others = new ArrayList<>();
 		try (TestApplication here = TestApplication.on(this.database)) {
-			ExactDelivery.handle(here, "here");
-			Path output = directory.resolve("output.txt");
-			Process there = start(messages / 2, open, output);
-			try {
-				Await.until("the other process is ready", Duration.ofSeconds(60),
-						() -> Files.readString(output).contains("ready"));
-				ExactDelivery.send(here.pooled(), here.queues(), messages / 2, open);
-				Await.until("the other process has sent", Duration.ofMinutes(10),
-						() -> Files.readString(output).contains("sent") || !there.isAlive());
-				ExactDelivery.verify(this.database, messages, "here", "there");
-				try (OutputStream input = there.getOutputStream()) {
+			ExactDelivery.handle(here, "process-0");
+			for (int i = 1; i < count; i++) {
+				others.add(start("process-" + i, part, open, directory));
+			}
+			awaitOutput(others, directory, "ready");
+			ExactDelivery.send(here.pooled(), here.queues(), part, open);
+			awaitOutput(others, directory, "sent");
+			ExactDelivery.verify(this.database, messages,
+					IntStream.range(0, count).mapToObj((number) -> "process-" + number).toArray(String[]::new));
+			for (Process other : others) {
+				try (OutputStream input = other.getOutputStream()) {
 					input.write("stop\n".getBytes(StandardCharsets.UTF_8));
 				}
-				assertThat(there.waitFor(30, TimeUnit.SECONDS)).as(Files.readString(output)).isTrue();
-				assertThat(there.exitValue()).as(Files.readString(output)).isZero();
+				assertThat(other.waitFor(30, TimeUnit.SECONDS)).as(output(others, other, directory)).isTrue();
+				assertThat(other.exitValue()).as(output(others, other, directory)).isZero();
 			}
-			finally {
-				there.destroyForcibly();
-			}
+		}
+		finally {
+			others.forEach(Process::destroyForcibly);
 		}
 	}
 
-	private Process start(int messages, Duration open, Path output) throws IOException {
+	private static void awaitOutput(List<Process> processes, Path directory, String line) {
+		for (Process process : processes) {
+			Await.until("a process says " + line, Duration.ofMinutes(10),
+					() -> output(processes, process, directory).contains(line) || !process.isAlive());
+		}
+	}
+
+	private static String output(List<Process> processes, Process process, Path directory) throws IOException {
+		return Files.readString(directory.resolve("process-" + (processes.indexOf(process) + 1)));
+	}
+
+	private Process start(String name, int messages, Duration open, Path directory) throws IOException {
 		String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
 		List<String> command = List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx256m",
 				"-XX:TieredStopAtLevel=1", "-cp", classPath, OtherProcess.class.getName(), this.database.jdbcUrl(),
-				this.database.username(), this.database.password(), String.valueOf(messages), open.toString());
+				this.database.username(), this.database.password(), name, String.valueOf(messages), open.toString());
 		return new ProcessBuilder(command).redirectErrorStream(true)
-			.redirectOutput(new File(output.toString()))
+			.redirectOutput(new File(directory.resolve(name).toString()))
 			.start();
 	}
 

@@ -10,7 +10,8 @@ import org.springframework.jdbc.datasource.DriverManagerDataSource;
 
 /**
  * Another process that sends and handles, until it is told to stop. Arguments: JDBC URL,
- * user, password, number of messages to send, how long some transactions stay open.
+ * user, password, name of the process, number of messages to send, how long some
+ * transactions stay open.
  */
 public final class OtherProcess {
 
@@ -26,10 +27,10 @@ public final class OtherProcess {
 				TestApplication application = new TestApplication.Builder(pool,
 						new DriverManagerDataSource(arguments[0], arguments[1], arguments[2]))
 					.build()) {
-			ExactDelivery.handle(application, "there");
+			ExactDelivery.handle(application, arguments[3]);
 			System.out.println("ready");
-			ExactDelivery.send(pool, application.queues(), Integer.parseInt(arguments[3]),
-					Duration.parse(arguments[4]));
+			ExactDelivery.send(pool, application.queues(), Integer.parseInt(arguments[4]),
+					Duration.parse(arguments[5]));
 			System.out.println("sent");
 			System.in.read();
 		}
