@@ -67,6 +67,9 @@ BEGIN
         RAISE EXCEPTION 'pgqueue: % dead letters were removed, but only % of them put back', v_removed, v_moved
             USING ERRCODE = 'PGQ04';
     END IF;
+    -- Whoever redrives may be no process that has a notifier.
+    PERFORM pg_notify(${schema}.channel(), '/' || s.queue_id) FROM ${schema}.subscription s
+    WHERE s.id = p_subscription AND v_moved > 0;
     RETURN v_moved;
 END
 $$;

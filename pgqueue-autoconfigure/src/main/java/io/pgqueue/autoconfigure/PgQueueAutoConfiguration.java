@@ -1,6 +1,9 @@
 package io.pgqueue.autoconfigure;
 
 import java.time.Duration;
+import java.util.Set;
+import java.util.UUID;
+import java.util.stream.Collectors;
 
 import javax.sql.DataSource;
 
@@ -13,10 +16,16 @@ import io.pgqueue.admin.QueueAdmin;
 import io.pgqueue.annotation.QueueListenerAnnotationBeanPostProcessor;
 import io.pgqueue.annotation.QueueListenerRegistrar;
 import io.pgqueue.client.QueueTemplate;
+import io.pgqueue.engine.Database;
+import io.pgqueue.engine.Notifications;
 import io.pgqueue.listener.HandlerMethodFactory;
 import io.pgqueue.listener.JsonPayloadConverter;
 import io.pgqueue.listener.QueueListenerRegistry;
 import io.pgqueue.listener.QueueReceiver;
+import io.pgqueue.wakeup.NotificationLifecycle;
+import io.pgqueue.wakeup.NotificationListener;
+import io.pgqueue.wakeup.Notifier;
+import io.pgqueue.wakeup.Sign;
 import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.QueueWorker;
 import tools.jackson.databind.json.JsonMapper;
@@ -50,7 +59,8 @@ public final class PgQueueAutoConfiguration {
 
 	@Bean
 	static LazyInitializationExcludeFilter pgQueueListenersAreNotLazy() {
-		return (beanName, definition, type) -> type == QueueListenerRegistry.class || type == DeclaredQueues.class
+		return (beanName, definition, type) -> type == QueueListenerRegistry.class
+				|| type == NotificationLifecycle.class || type == DeclaredQueues.class
 				|| QueueListenerAnnotationBeanPostProcessor.hasListeners(type);
 	}
 
@@ -90,6 +100,22 @@ public final class PgQueueAutoConfiguration {
 		return new QueueListenerRegistry(infrastructure.pooled(), infrastructure.schema(), worker,
 				infrastructure.wakeUps(), infrastructure.events(),
 				HandlerTransactionLimit.of(infrastructure.pooled(), pools.orderedStream().toList()));
+	}
+
+	@Bean
+	@ConditionalOnBooleanProperty(name = "pgqueue.notify.enabled", matchIfMissing = true)
+	NotificationLifecycle pgQueueNotificationLifecycle(Infrastructure infrastructure, PgQueueProperties properties,
+			QueueListenerRegistry registry) {
+		Notifications notifications = new Notifications(new Database(infrastructure.pooled(), infrastructure.schema()));
+		String process = UUID.randomUUID().toString();
+		Notifier notifier = new Notifier((news) -> notifications.announce(process, news.queues(),
+				news.signs().stream().map(Sign::code).collect(Collectors.toSet())));
+		infrastructure.wakeUps().announceTo(notifier);
+		NotificationListener listener = new NotificationListener(infrastructure.direct(), infrastructure.schema(),
+				process, (echo) -> notifications.announce(echo, Set.of(), Set.of()), infrastructure.wakeUps(),
+				properties.notify().pollInterval());
+		return new NotificationLifecycle(notifier, listener, () -> !registry.containers().isEmpty(),
+				QueueListenerRegistry.PHASE - 1);
 	}
 
 	@Bean

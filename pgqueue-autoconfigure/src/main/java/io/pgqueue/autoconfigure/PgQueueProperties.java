@@ -30,6 +30,7 @@ import org.springframework.util.unit.DataSize;
  * @param retry What happens when a handler fails.
  * @param deadLetters Messages that were given up.
  * @param direct Connections outside the pool.
+ * @param notify Notifications between processes.
  * @param queues Queues to declare, with settings of their own. The name of a queue with
  * dots needs brackets, as in "[orders.eu]".
  */
@@ -38,7 +39,7 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 		@Nullable String datasource, @Nullable String instance, @DefaultValue Migration migration,
 		@DefaultValue Template template, @DefaultValue Listener listener, @DefaultValue Lease lease,
 		@DefaultValue Retry retry, @DefaultValue DeadLetters deadLetters, @DefaultValue Direct direct,
-		@DefaultValue Map<String, Settings> queues) {
+		@DefaultValue Notify notify, @DefaultValue Map<String, Settings> queues) {
 
 	RetryPolicy retryPolicy(String queue) {
 		RetryPolicy all = this.retry.toPolicy();
@@ -131,6 +132,18 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 * @param retention How long dead letters are kept; for ever by default.
 	 */
 	public record DeadLetters(@Nullable Duration retention) {
+	}
+
+	/**
+	 * Notifications between processes.
+	 *
+	 * @param enabled Whether processes notify each other of new messages. If not, or
+	 * while notifications do not arrive, they poll.
+	 * @param pollInterval Longest time between two looks into an idle queue while
+	 * notifications arrive. Has no effect if it is shorter than the listener's own poll
+	 * interval.
+	 */
+	public record Notify(@DefaultValue("true") boolean enabled, @DefaultValue("10s") Duration pollInterval) {
 	}
 
 	/**

@@ -59,7 +59,7 @@ final class SentMessages {
 			current().asked = true;
 		}
 		else {
-			this.wakeUps.worker().signal();
+			this.wakeUps.announceCancelled();
 		}
 	}
 
@@ -76,10 +76,10 @@ final class SentMessages {
 
 	private void committed(String queue, Sent sent) {
 		if (sent.ready()) {
-			this.wakeUps.wake(queue);
+			this.wakeUps.announce(queue);
 		}
 		if (sent.dueNanos() != null) {
-			this.wakeUps.alarm().due(Duration.ofNanos(sent.dueNanos() - System.nanoTime()));
+			this.wakeUps.announceScheduled(Duration.ofNanos(sent.dueNanos() - System.nanoTime()));
 		}
 		this.events.sent(queue, sent.count());
 	}
@@ -158,7 +158,7 @@ final class SentMessages {
 			committed.forEach(SentMessages.this::committed);
 			if (this.asked) {
 				this.asked = false;
-				SentMessages.this.wakeUps.worker().signal();
+				SentMessages.this.wakeUps.announceCancelled();
 			}
 		}
 

@@ -29,7 +29,7 @@ public final class EngineFunctions {
 			"expire_dead_letters(integer,timestamptz,bigint,integer)",
 			"send_timed(text,text[],text[],timestamptz,bigint,bigint)", "promote(integer,timestamptz)",
 			"cancel_unsent(text,bigint)", "take_out(text,bigint,bigint)", "cancel_waiting(text,bigint)",
-			"take_cancel_requests(bigint)");
+			"take_cancel_requests(bigint)", "announce(text,text[],text[])", "channel()");
 
 	private EngineFunctions() {
 	}

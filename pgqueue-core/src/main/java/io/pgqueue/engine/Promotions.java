@@ -4,28 +4,23 @@ import java.time.OffsetDateTime;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-import javax.sql.DataSource;
-
 import org.jspecify.annotations.Nullable;
 
 /**
- * Puts scheduled messages that are due into the log, on one connection outside the pool.
- * To be used by one thread.
+ * Puts scheduled messages that are due into the log.
  */
-public final class Promotions implements AutoCloseable {
+public final class Promotions {
 
-	private final OwnConnection connection;
+	private final Database database;
 
 	private final String promote;
 
 	/**
 	 * Creates an access to the scheduled messages.
-	 * @param direct opens a new connection at each call
-	 * @param schema name of the schema, unquoted
+	 * @param database the database
 	 */
-	public Promotions(DataSource direct, String schema) {
-		Database database = new Database(direct, schema);
-		this.connection = new OwnConnection(direct, database);
+	public Promotions(Database database) {
+		this.database = database;
 		this.promote = database.function("promote(?, ?)");
 	}
 
@@ -37,7 +32,7 @@ public final class Promotions implements AutoCloseable {
 	 * @return what was promoted
 	 */
 	public Promotion promote(int limit, OffsetDateTime dueFrom) {
-		return this.connection.call(this.promote, (statement) -> {
+		return this.database.alone(this.promote, (statement) -> {
 			statement.setInt(1, limit);
 			statement.setObject(2, dueFrom);
 		}, (results) -> {
@@ -53,11 +48,6 @@ public final class Promotions implements AutoCloseable {
 			}
 			throw new IllegalStateException("A promotion returned no last row");
 		});
-	}
-
-	@Override
-	public void close() {
-		this.connection.close();
 	}
 
 	/**

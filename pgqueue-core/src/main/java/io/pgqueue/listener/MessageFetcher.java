@@ -16,6 +16,7 @@ import io.pgqueue.engine.Queues.DeclaredQueue;
 import io.pgqueue.engine.WorkerGoneException;
 import io.pgqueue.listener.QueueListenerContainer.Collaborators;
 import io.pgqueue.wakeup.WakeUp;
+import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.Incarnation;
 import io.pgqueue.worker.QueueWorker;
 import org.slf4j.Logger;
@@ -55,6 +56,8 @@ final class MessageFetcher implements Runnable {
 
 	private final Dispatcher dispatcher;
 
+	private final WakeUps wakeUps;
+
 	private final WakeUp wakeUp;
 
 	private OffsetDateTime dueFrom = OffsetDateTime.MIN;
@@ -76,6 +79,7 @@ final class MessageFetcher implements Runnable {
 		this.leases = collaborators.leases();
 		this.worker = collaborators.worker();
 		this.events = collaborators.events();
+		this.wakeUps = collaborators.wakeUps();
 		this.dispatcher = dispatcher;
 		this.wakeUp = wakeUp;
 	}
@@ -205,7 +209,7 @@ final class MessageFetcher implements Runnable {
 		if (claim.busy()) {
 			return Duration.ofNanos(ThreadLocalRandom.current().nextLong(1_000_000, 5_000_000));
 		}
-		Duration poll = this.options.pollInterval();
+		Duration poll = this.wakeUps.pace(this.options.pollInterval());
 		if (claim.nextDueMicros() == null) {
 			return poll;
 		}

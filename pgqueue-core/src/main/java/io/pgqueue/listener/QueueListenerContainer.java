@@ -107,6 +107,14 @@ public final class QueueListenerContainer implements Lifecycle {
 	}
 
 	/**
+	 * Returns how long the container leaves an idle queue alone at most.
+	 * @return the poll interval, or longer while notifications arrive
+	 */
+	public Duration longestPause() {
+		return this.collaborators.wakeUps().pace(this.options.pollInterval());
+	}
+
+	/**
 	 * Tells whether the container has all the messages in hand that it may have, so that
 	 * it does not look into the queue.
 	 * @return whether it has
@@ -186,7 +194,7 @@ public final class QueueListenerContainer implements Lifecycle {
 					this.executor, this.processor);
 			this.fetcher = new MessageFetcher(options, this.processor, QueueListenerContainer.this.queue, shared,
 					this.dispatcher, this.wakeUp);
-			shared.wakeUps().add(options.queue(), this.wakeUp);
+			shared.wakeUps().add(options.queue(), QueueListenerContainer.this.queue.queueId(), this.wakeUp);
 			this.fetcherThread = new Thread(this.fetcher, "pgqueue-" + options.id() + "-fetcher");
 			// The one thread that keeps an application without a web server alive.
 			this.fetcherThread.setDaemon(false);

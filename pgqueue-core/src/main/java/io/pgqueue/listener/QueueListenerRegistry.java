@@ -20,6 +20,7 @@ import io.pgqueue.engine.Queues;
 import io.pgqueue.engine.Queues.DeclaredQueue;
 import io.pgqueue.listener.QueueListenerContainer.Collaborators;
 import io.pgqueue.wakeup.WakeUps;
+import io.pgqueue.worker.Promoter;
 import io.pgqueue.worker.QueueWorker;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -46,6 +47,8 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 	private final Queues queues;
 
 	private final QueueWorker worker;
+
+	private final Promoter promoter;
 
 	private final Settler settler;
 
@@ -77,6 +80,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		Leases leases = new Leases(database);
 		this.queues = new Queues(database);
 		this.worker = worker;
+		this.promoter = new Promoter(database, wakeUps);
 		this.transactions = transactions;
 		QueueEventListener safe = QueueEventListeners.of(List.of(events));
 		this.settler = new Settler(leases, safe, wakeUps);
@@ -199,6 +203,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 			this.watch.stop();
 			this.watch = null;
 		}
+		this.promoter.stop();
 		this.settler.stop();
 		this.worker.stop();
 		this.running = false;
@@ -206,6 +211,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 
 	private void startShared() {
 		this.worker.start();
+		this.promoter.start();
 		this.settler.start();
 		if (this.watch == null) {
 			this.watch = new HandlerWatch(this::containers, this.worker);

@@ -104,7 +104,7 @@ final class Receipts {
 		requireHeld(receipt);
 		requireNone(receipt, this.leases.retry(receipt.receiver(),
 				List.of(new Failure(receipt.held(), delay.toMillis(), false, null, null, null, null))));
-		this.wakeUps.wake(receipt.queue());
+		this.wakeUps.announce(receipt.queue());
 	}
 
 	/**
@@ -118,7 +118,7 @@ final class Receipts {
 			.map((held) -> new Failure(held, 0, counted, null, null, null, null))
 			.toList();
 		this.leases.retry(receipts.get(0).receiver(), failures);
-		this.wakeUps.wake(receipts.get(0).queue());
+		this.wakeUps.announce(receipts.get(0).queue());
 	}
 
 	/**

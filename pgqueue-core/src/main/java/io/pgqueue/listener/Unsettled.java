@@ -8,6 +8,8 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.BiFunction;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.Verdict;
@@ -150,12 +152,17 @@ final class Unsettled {
 				this.events.deadLettered(delivery.container().queue(), Delivery.SUBSCRIPTION);
 			}
 		}
-		// Who waits for this queue does not know yet when the next retry is due.
-		outcomes.stream()
-			.filter((outcome) -> outcome.verdict() instanceof Verdict.Retry)
+		// Who waits for these queues does not know yet when the next retry is due. Others
+		// need to know only of what they may take at once.
+		queues(outcomes, (retry) -> !retry.delay().isZero()).forEach(this.wakeUps::wake);
+		queues(outcomes, (retry) -> retry.delay().isZero()).forEach(this.wakeUps::announce);
+	}
+
+	private static Stream<String> queues(List<Outcome> outcomes, Predicate<Verdict.Retry> wanted) {
+		return outcomes.stream()
+			.filter((outcome) -> outcome.verdict() instanceof Verdict.Retry retry && wanted.test(retry))
 			.map((outcome) -> outcome.delivery().container().queue())
-			.distinct()
-			.forEach(this.wakeUps::wake);
+			.distinct();
 	}
 
 	private void acknowledge(long waitedSince) {

@@ -28,11 +28,12 @@ final class OverduePulls {
 
 	/**
 	 * Takes part in a round of the worker.
+	 * @return whether something was given back
 	 */
-	void round(Workers workers) {
+	boolean round(Workers workers) {
 		boolean full = this.rounds++ % ROUNDS_PER_FULL_LOOK == 0;
 		if (!full && !this.waiting) {
-			return;
+			return false;
 		}
 		OffsetDateTime from = full ? OffsetDateTime.MIN : this.lookFrom;
 		int total = 0;
@@ -47,6 +48,7 @@ final class OverduePulls {
 		if (total > 0) {
 			logger.info("Gave back {} received messages that were not settled in their time", total);
 		}
+		return total > 0;
 	}
 
 }

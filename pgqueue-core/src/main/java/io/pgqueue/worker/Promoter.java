@@ -4,8 +4,7 @@ import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.time.temporal.ChronoUnit;
 
-import javax.sql.DataSource;
-
+import io.pgqueue.engine.Database;
 import io.pgqueue.engine.Promotions;
 import io.pgqueue.engine.Promotions.Promotion;
 import io.pgqueue.wakeup.WakeUps;
@@ -15,12 +14,12 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Puts scheduled messages into the log when they are due, together with the promoters of
- * all other processes. One thread and one connection, both for as long as it runs.
+ * all other processes. One thread, which borrows a connection for each look.
  */
-final class Promoter {
+public final class Promoter {
 
 	/**
-	 * How long it sleeps at most: this is how it learns what other processes have
+	 * How long it sleeps at most while other processes cannot tell what they have
 	 * scheduled.
 	 */
 	static final Duration LONGEST_SLEEP = Duration.ofSeconds(1);
@@ -31,11 +30,11 @@ final class Promoter {
 
 	private static final long FULL_LOOK_NANOS = Duration.ofSeconds(30).toNanos();
 
+	private static final Duration STOP_LIMIT = Duration.ofSeconds(3);
+
 	private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(5);
 
-	private final DataSource direct;
-
-	private final String schema;
+	private final Promotions promotions;
 
 	private final WakeUps wakeUps;
 
@@ -45,13 +44,23 @@ final class Promoter {
 
 	private long lastFullLook;
 
-	Promoter(DataSource direct, String schema, WakeUps wakeUps) {
-		this.direct = direct;
-		this.schema = schema;
+	/**
+	 * Creates a promoter that is not yet running.
+	 * @param database where to look
+	 * @param wakeUps shared with the template and the containers of this application
+	 */
+	public Promoter(Database database, WakeUps wakeUps) {
+		this.promotions = new Promotions(database);
 		this.wakeUps = wakeUps;
 	}
 
-	void start() {
+	/**
+	 * Starts to promote. Does nothing if it runs already.
+	 */
+	public void start() {
+		if (this.thread != null) {
+			return;
+		}
 		Thread started = new Thread(this::run, "pgqueue-promoter");
 		started.setDaemon(true);
 		this.thread = started;
@@ -59,23 +68,30 @@ final class Promoter {
 	}
 
 	/**
-	 * Asks the thread to end and returns it, to be waited for.
+	 * Stops, within a few seconds.
 	 */
-	@Nullable Thread stop() {
+	public void stop() {
 		Thread stopping = this.thread;
 		this.thread = null;
 		this.wakeUps.alarm().signal();
-		return stopping;
+		try {
+			if (stopping != null) {
+				stopping.join(STOP_LIMIT.toMillis());
+			}
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+		}
 	}
 
 	private void run() {
-		try (Promotions promotions = new Promotions(this.direct, this.schema)) {
+		try {
 			int failures = 0;
 			lookAtEverything();
 			while (this.thread == Thread.currentThread()) {
 				Duration pause;
 				try {
-					pause = promote(promotions);
+					pause = promote();
 					failures = 0;
 				}
 				catch (RuntimeException | Error ex) {
@@ -94,18 +110,19 @@ final class Promoter {
 	/**
 	 * Promotes once and returns how long to sleep.
 	 */
-	private Duration promote(Promotions promotions) {
+	private Duration promote() {
 		if (System.nanoTime() - this.lastFullLook >= FULL_LOOK_NANOS) {
 			lookAtEverything();
 		}
-		Promotion promotion = promotions.promote(MOST_AT_ONCE, this.dueFrom);
+		Promotion promotion = this.promotions.promote(MOST_AT_ONCE, this.dueFrom);
 		this.dueFrom = promotion.dueFrom();
-		promotion.queues().keySet().forEach(this.wakeUps::wake);
+		promotion.queues().keySet().forEach(this.wakeUps::announce);
+		Duration longest = this.wakeUps.pace(LONGEST_SLEEP);
 		if (promotion.nextDueMicros() == null) {
-			return LONGEST_SLEEP;
+			return longest;
 		}
 		Duration next = Duration.of(promotion.nextDueMicros(), ChronoUnit.MICROS);
-		return (next.compareTo(LONGEST_SLEEP) < 0) ? next : LONGEST_SLEEP;
+		return (next.compareTo(longest) < 0) ? next : longest;
 	}
 
 	private void lookAtEverything() {

@@ -19,8 +19,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * This process as the database sees it: registers, gives signs of life, recovers what
- * dead workers held, deletes old dead letters, and promotes scheduled messages. Two
- * threads with one connection each, for as long as it runs.
+ * dead workers held, and deletes old dead letters. One thread and one connection, both
+ * for as long as it runs.
  */
 public final class QueueWorker {
 
@@ -57,7 +57,7 @@ public final class QueueWorker {
 
 	private final OverduePulls overduePulls = new OverduePulls();
 
-	private final Promoter promoter;
+	private final WakeUps wakeUps;
 
 	private final WakeUp wakeUp;
 
@@ -97,7 +97,7 @@ public final class QueueWorker {
 		this.heartbeat = heartbeat;
 		this.deathWatch = new DeathWatch(timeout, heartbeat.multipliedBy(2));
 		this.expiry = DeadLetterExpiry.of(deadLetterRetention, heartbeat.dividedBy(4));
-		this.promoter = new Promoter(direct, schema, wakeUps);
+		this.wakeUps = wakeUps;
 		this.wakeUp = wakeUps.worker();
 	}
 
@@ -124,7 +124,6 @@ public final class QueueWorker {
 		started.setDaemon(true);
 		started.start();
 		this.thread = started;
-		this.promoter.start();
 	}
 
 	/**
@@ -138,12 +137,8 @@ public final class QueueWorker {
 		}
 		this.running = false;
 		this.wakeUp.signal();
-		Thread promoting = this.promoter.stop();
 		try {
 			stopping.join(STOP_LIMIT.toMillis());
-			if (promoting != null) {
-				promoting.join(STOP_LIMIT.toMillis());
-			}
 		}
 		catch (InterruptedException ex) {
 			Thread.currentThread().interrupt();
@@ -260,7 +255,9 @@ public final class QueueWorker {
 			this.cancelled.addAll(workers.takeCancelRequests(current.worker()));
 		}
 		watch(workers, current);
-		this.overduePulls.round(workers);
+		if (this.overduePulls.round(workers)) {
+			this.wakeUps.announceEverything();
+		}
 		if (this.expiry != null) {
 			this.expiry.run(workers);
 		}
@@ -298,6 +295,7 @@ public final class QueueWorker {
 		int returned = workers.reconcile(current.worker(), this.reconciledTo + 1, inHand.last(), inHand.leases());
 		if (returned > 0) {
 			logger.info("Gave back {} messages that worker {} held by the books only", returned, current.worker());
+			this.wakeUps.announceEverything();
 		}
 		// What is in hand now must be looked at again, what is not is settled for good.
 		this.reconciledTo = (inHand.leases().length > 0) ? inHand.leases()[0] - 1 : inHand.last();
@@ -319,7 +317,7 @@ public final class QueueWorker {
 		}
 	}
 
-	private static void recover(Workers workers, long worker) {
+	private void recover(Workers workers, long worker) {
 		int total = 0;
 		int taken;
 		do {
@@ -329,6 +327,7 @@ public final class QueueWorker {
 		while (taken > 0);
 		if (total > 0) {
 			logger.info("Recovered {} messages of dead worker {}", total, worker);
+			this.wakeUps.announceEverything();
 		}
 	}
 

@@ -225,9 +225,9 @@ class ExpiryIntegrationTests {
 			.sql("UPDATE pgqueue.scheduled SET due_at = clock_timestamp(), expires_at = clock_timestamp() WHERE id = ?")
 			.param(id)
 			.update();
-		try (Promotions promotions = new Promotions(this.engine.testDatabase.directDataSource(), this.engine.schema)) {
-			assertThat(promotions.promote(10, OffsetDateTime.MIN).queues()).containsValue(1L);
-		}
+		Promotions promotions = new Promotions(
+				new Database(this.engine.testDatabase.directDataSource(), this.engine.schema));
+		assertThat(promotions.promote(10, OffsetDateTime.MIN).queues()).containsValue(1L);
 		Claim claim = this.engine.claim(10);
 		assertThat(claim.messages()).isEmpty();
 		assertThat(claim.expired()).isOne();

@@ -17,7 +17,6 @@ import io.pgqueue.test.Await;
 import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.Session;
 import io.pgqueue.test.TestDatabase;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -50,17 +49,12 @@ class PromoteIntegrationTests {
 	PromoteIntegrationTests(TestDatabase database) {
 		this.database = database;
 		this.engine = TestEngine.of(database);
-		this.promotions = new Promotions(database.directDataSource(), TestDatabase.SCHEMA);
+		this.promotions = new Promotions(new Database(database.directDataSource(), TestDatabase.SCHEMA));
 	}
 
 	@BeforeEach
 	void empty() {
 		this.engine.jdbc().sql("DELETE FROM pgqueue.scheduled").update();
-	}
-
-	@AfterEach
-	void close() {
-		this.promotions.close();
 	}
 
 	@Test
@@ -274,10 +268,9 @@ class PromoteIntegrationTests {
 				TestEngine.replacing("WHERE r.id = 0", "WHERE r.id = 0 AND g.id % 2 = 0"));
 		broken.log.sendTimed(broken.queue.name(), List.of("1", "2"), Collections.nCopies(2, null), IN_AN_HOUR);
 		broken.jdbc().sql(broken.sql("UPDATE $.scheduled SET due_at = clock_timestamp()")).update();
-		try (Promotions refused = new Promotions(this.database.directDataSource(), broken.schema)) {
-			assertThatExceptionOfType(RuntimeException.class).isThrownBy(() -> refused.promote(10, OffsetDateTime.MIN))
-				.satisfies((thrown) -> assertThat(TestEngine.sqlState(thrown)).isEqualTo("PGQ04"));
-		}
+		Promotions refused = new Promotions(new Database(this.database.directDataSource(), broken.schema));
+		assertThatExceptionOfType(RuntimeException.class).isThrownBy(() -> refused.promote(10, OffsetDateTime.MIN))
+			.satisfies((thrown) -> assertThat(TestEngine.sqlState(thrown)).isEqualTo("PGQ04"));
 		assertThat(broken.count("scheduled")).isEqualTo(2);
 	}
 

@@ -3,7 +3,10 @@ package io.pgqueue.listener;
 import java.lang.reflect.Method;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
 
 import javax.sql.DataSource;
 
@@ -13,7 +16,13 @@ import io.pgqueue.admin.QueueAdmin;
 import io.pgqueue.annotation.QueueListenerDefaults;
 import io.pgqueue.annotation.QueueListenerRegistrar;
 import io.pgqueue.client.QueueTemplate;
+import io.pgqueue.engine.Database;
+import io.pgqueue.engine.Notifications;
 import io.pgqueue.test.TestDatabase;
+import io.pgqueue.wakeup.NotificationLifecycle;
+import io.pgqueue.wakeup.NotificationListener;
+import io.pgqueue.wakeup.Notifier;
+import io.pgqueue.wakeup.Sign;
 import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.QueueWorker;
 import tools.jackson.databind.json.JsonMapper;
@@ -38,6 +47,11 @@ public final class TestApplication implements AutoCloseable {
 	 */
 	public static final RetryPolicy ONCE = new RetryPolicy(1, Duration.ZERO, 1, Duration.ZERO, 0);
 
+	/**
+	 * Longer than any test waits, so that what comes in time was notified.
+	 */
+	static final Duration SAFETY_INTERVAL = Duration.ofMinutes(10);
+
 	private static final AtomicInteger queueNumbers = new AtomicInteger();
 
 	private final RecordedEvents recorded = new RecordedEvents();
@@ -56,6 +70,8 @@ public final class TestApplication implements AutoCloseable {
 
 	private final DataSource pooled;
 
+	private final NotificationLifecycle notifications;
+
 	private TestApplication(Builder builder) {
 		this.methods = new HandlerMethodFactory(this.converter, JsonMapper.shared(), builder.beans);
 		QueueWorker worker = new QueueWorker(builder.direct, TestDatabase.SCHEMA, builder.instance, builder.timeout,
@@ -64,6 +80,7 @@ public final class TestApplication implements AutoCloseable {
 		this.registry = new QueueListenerRegistry(builder.pooled, TestDatabase.SCHEMA, worker, this.wakeUps, events,
 				builder.transactions);
 		this.queues = QueueTemplate.builder(builder.pooled).wakeUps(this.wakeUps).events(this.recorded).build();
+		this.notifications = builder.notifications ? notifications(builder) : null;
 		this.pooled = builder.pooled;
 		this.admin = new QueueAdmin(builder.pooled, TestDatabase.SCHEMA);
 	}
@@ -73,6 +90,17 @@ public final class TestApplication implements AutoCloseable {
 	 */
 	public static TestApplication on(TestDatabase database) {
 		return builder(database).build();
+	}
+
+	private NotificationLifecycle notifications(Builder builder) {
+		Notifications notifications = new Notifications(new Database(builder.pooled, TestDatabase.SCHEMA));
+		String process = UUID.randomUUID().toString();
+		Notifier notifier = new Notifier((news) -> notifications.announce(process, news.queues(),
+				news.signs().stream().map(Sign::code).collect(Collectors.toSet())));
+		this.wakeUps.announceTo(notifier);
+		NotificationListener listener = new NotificationListener(builder.direct, TestDatabase.SCHEMA, process,
+				(echo) -> notifications.announce(echo, Set.of(), Set.of()), this.wakeUps, SAFETY_INTERVAL);
+		return new NotificationLifecycle(notifier, listener, () -> !this.registry.containers().isEmpty(), 0);
 	}
 
 	public static Builder builder(TestDatabase database) {
@@ -130,8 +158,18 @@ public final class TestApplication implements AutoCloseable {
 	}
 
 	public TestApplication start() {
+		if (this.notifications != null) {
+			this.notifications.start();
+		}
 		this.registry.start();
 		return this;
+	}
+
+	/**
+	 * Returns how far notifications arrive.
+	 */
+	public NotificationListener.State notifications() {
+		return this.notifications.state();
 	}
 
 	public QueueListenerRegistry registry() {
@@ -174,6 +212,9 @@ public final class TestApplication implements AutoCloseable {
 	@Override
 	public void close() {
 		this.registry.stop();
+		if (this.notifications != null) {
+			this.notifications.stop();
+		}
 	}
 
 	/**
@@ -198,6 +239,8 @@ public final class TestApplication implements AutoCloseable {
 		private ConfigurableBeanFactory beans;
 
 		private Duration deadLetterRetention;
+
+		private boolean notifications;
 
 		Builder(DataSource pooled, DataSource direct) {
 			this.pooled = pooled;
@@ -251,6 +294,14 @@ public final class TestApplication implements AutoCloseable {
 
 		public Builder deadLetterRetention(Duration retention) {
 			this.deadLetterRetention = retention;
+			return this;
+		}
+
+		/**
+		 * Has the application notify others and listen to them.
+		 */
+		public Builder notifications() {
+			this.notifications = true;
 			return this;
 		}
 

@@ -75,10 +75,10 @@ class WakeUpTests {
 		WakeUp other = new WakeUp();
 		WakeUp removed = new WakeUp();
 		WakeUp second = new WakeUp();
-		wakeUps.add("orders", this.wakeUp);
-		wakeUps.add("orders", second);
-		wakeUps.add("orders", removed);
-		wakeUps.add("emails", other);
+		wakeUps.add("orders", 1, this.wakeUp);
+		wakeUps.add("orders", 1, second);
+		wakeUps.add("orders", 1, removed);
+		wakeUps.add("emails", 2, other);
 		wakeUps.remove("orders", removed);
 		wakeUps.remove("nobody", removed);
 		wakeUps.wake("orders");

@@ -50,7 +50,7 @@ class PromoterIntegrationTests {
 
 	PromoterIntegrationTests(TestDatabase database) {
 		this.database = database;
-		this.promoter = new Promoter(counting(database.directDataSource()), TestDatabase.SCHEMA, this.wakeUps);
+		this.promoter = new Promoter(new Database(counting(database.dataSource()), TestDatabase.SCHEMA), this.wakeUps);
 	}
 
 	@BeforeAll
@@ -60,20 +60,16 @@ class PromoterIntegrationTests {
 	}
 
 	@AfterEach
-	void stop() throws InterruptedException {
-		Thread stopping = this.promoter.stop();
-		if (stopping != null) {
-			stopping.join(5_000);
-			assertThat(stopping.isAlive()).isFalse();
-		}
+	void stop() {
+		this.promoter.stop();
 	}
 
 	@Test
 	void promotesWhatIsDueAndWakesWhoWaitsForTheQueue() throws InterruptedException {
 		WakeUp waiting = new WakeUp();
 		WakeUp waitingForOthers = new WakeUp();
-		this.wakeUps.add(QUEUE, waiting);
-		this.wakeUps.add("other", waitingForOthers);
+		this.wakeUps.add(QUEUE, 1, waiting);
+		this.wakeUps.add("other", 2, waitingForOthers);
 		this.promoter.start();
 		schedule(200_000);
 		assertThat(waiting.await(Duration.ofSeconds(20))).isTrue();
@@ -82,17 +78,25 @@ class PromoterIntegrationTests {
 	}
 
 	@Test
-	void endsAndStartsAgain() throws InterruptedException {
+	void endsAndStartsAgainAndHoldsNoConnectionWhileItSleeps() {
 		this.promoter.start();
-		Await.until("it has a connection", () -> this.connections.get() == 1);
-		Thread first = this.promoter.stop();
-		first.join(5_000);
-		assertThat(first.isAlive()).isFalse();
-		assertThat(first.getName()).isEqualTo("pgqueue-promoter");
-		assertThat(this.connections).as("open connections").hasValue(0);
+		schedule(1);
+		Await.until("it is promoted", () -> scheduled() == 0);
+		Await.until("it holds no connection", () -> this.connections.get() == 0);
+		assertThat(threads()).isOne();
+		this.promoter.stop();
+		assertThat(threads()).isZero();
 		schedule(1);
 		this.promoter.start();
 		Await.until("it is promoted", () -> scheduled() == 0);
+	}
+
+	private static long threads() {
+		return Thread.getAllStackTraces()
+			.keySet()
+			.stream()
+			.filter((thread) -> thread.getName().equals("pgqueue-promoter"))
+			.count();
 	}
 
 	@Test

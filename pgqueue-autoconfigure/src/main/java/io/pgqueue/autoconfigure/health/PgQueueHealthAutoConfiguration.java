@@ -4,7 +4,9 @@ import io.pgqueue.admin.QueueAdmin;
 import io.pgqueue.autoconfigure.PgQueueAutoConfiguration;
 import io.pgqueue.autoconfigure.PgQueueProperties;
 import io.pgqueue.listener.QueueListenerRegistry;
+import io.pgqueue.wakeup.NotificationLifecycle;
 
+import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
@@ -26,8 +28,8 @@ public final class PgQueueHealthAutoConfiguration {
 	@Bean
 	@ConditionalOnMissingBean(name = "pgqueueHealthIndicator")
 	HealthIndicator pgqueueHealthIndicator(QueueAdmin admin, QueueListenerRegistry registry,
-			PgQueueProperties properties) {
-		return new PgQueueHealthIndicator(admin, registry, properties.schema());
+			PgQueueProperties properties, ObjectProvider<NotificationLifecycle> notifications) {
+		return new PgQueueHealthIndicator(admin, registry, properties.schema(), notifications.getIfAvailable());
 	}
 
 }

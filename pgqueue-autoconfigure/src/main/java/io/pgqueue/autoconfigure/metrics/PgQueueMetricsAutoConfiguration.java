@@ -3,6 +3,7 @@ package io.pgqueue.autoconfigure.metrics;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.pgqueue.autoconfigure.PgQueueAutoConfiguration;
 import io.pgqueue.listener.QueueListenerRegistry;
+import io.pgqueue.wakeup.NotificationLifecycle;
 
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
@@ -25,6 +26,12 @@ public final class PgQueueMetricsAutoConfiguration {
 	@Bean
 	QueueMeters pgQueueMeters(MeterRegistry registry) {
 		return new QueueMeters(registry);
+	}
+
+	@Bean
+	@ConditionalOnBean(NotificationLifecycle.class)
+	NotificationMeter pgQueueNotificationMeter(MeterRegistry registry, NotificationLifecycle notifications) {
+		return new NotificationMeter(registry, notifications);
 	}
 
 }

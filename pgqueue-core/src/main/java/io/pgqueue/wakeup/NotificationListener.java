@@ -1,0 +1,330 @@
+package io.pgqueue.wakeup;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Consumer;
+
+import javax.sql.DataSource;
+
+import org.jspecify.annotations.Nullable;
+import org.postgresql.PGConnection;
+import org.postgresql.PGNotification;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Listens to what other processes announce, on one connection outside the pool, and never
+ * trusts it: a connection that says nothing for a while is asked whether it lives, after
+ * each new one everybody looks into their queues once, and only while a notification of
+ * our own was seen to arrive may anybody sleep longer than the poll interval. One thread.
+ */
+public final class NotificationListener {
+
+	private static final Logger logger = LoggerFactory.getLogger(NotificationListener.class);
+
+	/**
+	 * Silence after which the connection is asked whether it lives.
+	 */
+	private static final int SILENCE_MILLIS = 5_000;
+
+	private static final int ANSWER_SECONDS = 2;
+
+	private static final Duration ECHO_LIMIT = Duration.ofSeconds(2);
+
+	/**
+	 * Time between two tests while notifications do not arrive.
+	 */
+	private static final Duration TEST_INTERVAL = Duration.ofMinutes(1);
+
+	/**
+	 * Least time between two rounds of signals, whoever sends notifications, and how
+	 * many.
+	 */
+	private static final Duration PACE = Duration.ofMillis(2);
+
+	private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(10);
+
+	private static final Duration STOP_LIMIT = Duration.ofSeconds(2);
+
+	private final DataSource direct;
+
+	private final String channel;
+
+	private final String process;
+
+	private final Consumer<String> echo;
+
+	private final WakeUps wakeUps;
+
+	private final Duration safetyInterval;
+
+	private final WakeUp stop = new WakeUp();
+
+	private volatile @Nullable Thread thread;
+
+	private volatile @Nullable Connection connection;
+
+	private volatile State state = State.STOPPED;
+
+	private boolean reported;
+
+	private boolean heardItself;
+
+	/**
+	 * Creates a listener that is not yet running.
+	 * @param direct opens a new connection at each call, past any pool or pooler
+	 * @param channel name of the channel
+	 * @param process token of this process, whose notifications are for others only
+	 * @param echo sends a notification that says nothing but the token it is given, on
+	 * the way that all of them take
+	 * @param wakeUps who is to be signalled
+	 * @param safetyInterval how long they may sleep while notifications arrive
+	 */
+	public NotificationListener(DataSource direct, String channel, String process, Consumer<String> echo,
+			WakeUps wakeUps, Duration safetyInterval) {
+		this.direct = direct;
+		this.channel = channel;
+		this.process = process;
+		this.echo = echo;
+		this.wakeUps = wakeUps;
+		this.safetyInterval = safetyInterval;
+	}
+
+	/**
+	 * Starts to connect.
+	 */
+	public synchronized void start() {
+		if (this.thread == null) {
+			this.state = State.CONNECTING;
+			Thread started = new Thread(this::run, "pgqueue-notifications");
+			started.setDaemon(true);
+			this.thread = started;
+			started.start();
+		}
+	}
+
+	/**
+	 * Stops, within two seconds.
+	 */
+	public synchronized void stop() {
+		Thread stopping = this.thread;
+		this.thread = null;
+		if (stopping == null) {
+			return;
+		}
+		this.stop.signal();
+		try {
+			Connection open = this.connection;
+			if (open != null) {
+				// Closing it would wait for the thread that waits on it.
+				open.abort(Runnable::run);
+			}
+			stopping.join(STOP_LIMIT.toMillis());
+		}
+		catch (SQLException ex) {
+			logger.debug("The connection for notifications could not be aborted", ex);
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+		}
+		this.state = State.STOPPED;
+	}
+
+	/**
+	 * Returns how far notifications arrive.
+	 * @return the state
+	 */
+	public State state() {
+		return this.state;
+	}
+
+	private boolean isRunning() {
+		return this.thread == Thread.currentThread();
+	}
+
+	private void run() {
+		int failures = 0;
+		try {
+			while (isRunning()) {
+				try (Connection open = this.direct.getConnection()) {
+					this.connection = open;
+					listen(open);
+					follow(open);
+				}
+				catch (SQLException | RuntimeException | Error ex) {
+					failures = (this.state == State.ARRIVING) ? 0 : failures + 1;
+					lost(ex);
+				}
+				finally {
+					this.connection = null;
+				}
+				this.stop.await(backoff(failures));
+			}
+		}
+		catch (InterruptedException ex) {
+			Thread.currentThread().interrupt();
+		}
+		finally {
+			this.wakeUps.setSafetyInterval(Duration.ZERO);
+		}
+	}
+
+	private void listen(Connection open) throws SQLException {
+		open.setAutoCommit(true);
+		try (Statement statement = open.createStatement()) {
+			// Refused in recovery, so that this connection never belongs to a standby.
+			statement.execute("LISTEN \"" + this.channel.replace("\"", "\"\"") + "\"");
+		}
+		// What was committed before is found by looking, what comes later is heard.
+		this.wakeUps.wakeAll();
+	}
+
+	private void follow(Connection open) throws SQLException, InterruptedException {
+		long nextTest = System.nanoTime();
+		while (isRunning()) {
+			if (this.state != State.ARRIVING && System.nanoTime() - nextTest >= 0) {
+				test(open);
+				nextTest = System.nanoTime() + TEST_INTERVAL.toNanos();
+			}
+			else if (hear(open, SILENCE_MILLIS)) {
+				this.stop.await(PACE);
+			}
+			else if (isRunning() && !open.isValid(ANSWER_SECONDS)) {
+				throw new SQLException("The connection does not answer within " + ANSWER_SECONDS + " s");
+			}
+		}
+	}
+
+	/**
+	 * Sends a notification to this process.
+	 */
+	private void test(Connection open) throws SQLException {
+		this.heardItself = false;
+		this.echo.accept(this.process);
+		long deadline = System.nanoTime() + ECHO_LIMIT.toNanos();
+		long left = ECHO_LIMIT.toMillis();
+		while (!this.heardItself && left > 0 && isRunning()) {
+			hear(open, (int) left);
+			left = (deadline - System.nanoTime()) / 1_000_000;
+		}
+		if (this.heardItself) {
+			this.state = State.ARRIVING;
+			this.wakeUps.setSafetyInterval(this.safetyInterval);
+			logger.info("Notifications arrive: idle queues are looked into every {}", this.safetyInterval);
+			this.reported = false;
+		}
+		else if (isRunning()) {
+			this.state = State.SILENT;
+			report("Notifications do not arrive, so that queues are polled: probably there is a pooler in transaction mode,"
+					+ " such as PgBouncer, between this process and the server. Set pgqueue.direct.url to an address without it",
+					null);
+		}
+	}
+
+	private boolean hear(Connection open, int limitMillis) throws SQLException {
+		PGNotification[] heard = open.unwrap(PGConnection.class).getNotifications(limitMillis);
+		if (heard == null || heard.length == 0) {
+			return false;
+		}
+		for (PGNotification notification : heard) {
+			understand(notification.getParameter());
+		}
+		return true;
+	}
+
+	/**
+	 * Anybody who may connect can send anything: what makes no sense is passed over.
+	 */
+	private void understand(String payload) {
+		int slash = payload.indexOf('/');
+		if (slash < 0) {
+			return;
+		}
+		if (payload.substring(0, slash).equals(this.process)) {
+			this.heardItself = true;
+			return;
+		}
+		for (String item : payload.substring(slash + 1).split(",")) {
+			if (item.equals(Sign.SCHEDULED.code())) {
+				this.wakeUps.alarm().signal();
+			}
+			else if (item.equals(Sign.CANCELLED.code())) {
+				this.wakeUps.worker().signal();
+			}
+			else if (item.equals(Sign.EVERYTHING.code())) {
+				this.wakeUps.wakeAll();
+			}
+			else if (!item.isEmpty()) {
+				wake(item);
+			}
+		}
+	}
+
+	private void wake(String item) {
+		try {
+			this.wakeUps.wake(Integer.parseInt(item));
+		}
+		catch (NumberFormatException ex) {
+			logger.debug("A notification is not ours", ex);
+		}
+	}
+
+	private void lost(Throwable ex) {
+		if (!isRunning()) {
+			return;
+		}
+		this.state = State.LOST;
+		this.wakeUps.setSafetyInterval(Duration.ZERO);
+		// Whoever sleeps for long must look at the pace anew.
+		this.wakeUps.wakeAll();
+		report("Notifications cannot be received, so that queues are polled; trying again", ex);
+	}
+
+	private void report(String what, @Nullable Throwable ex) {
+		if (!this.reported) {
+			this.reported = true;
+			logger.warn((ex != null) ? what + ": " + ex : what);
+		}
+	}
+
+	private static Duration backoff(int failures) {
+		long most = Math.min(200L << Math.min(failures, 6), LONGEST_BACKOFF.toMillis());
+		return Duration.ofMillis(ThreadLocalRandom.current().nextLong(most / 2, most));
+	}
+
+	/**
+	 * How far notifications arrive.
+	 */
+	public enum State {
+
+		/**
+		 * Not running.
+		 */
+		STOPPED,
+
+		/**
+		 * Not connected for the first time yet.
+		 */
+		CONNECTING,
+
+		/**
+		 * A notification of our own has arrived.
+		 */
+		ARRIVING,
+
+		/**
+		 * Connected, but a notification of our own has not arrived.
+		 */
+		SILENT,
+
+		/**
+		 * The connection is lost, or refused.
+		 */
+		LOST
+
+	}
+
+}

@@ -1,0 +1,238 @@
+package io.pgqueue.listener;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+import ch.qos.logback.classic.Level;
+import io.pgqueue.test.Await;
+import io.pgqueue.test.PgQueueDatabase;
+import io.pgqueue.test.TestDatabase;
+import io.pgqueue.wakeup.NotificationListener.State;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+import org.springframework.jdbc.support.JdbcTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+/**
+ * Processes that tell each other what is new. Idle queues are looked into every ten
+ * minutes, as long as notifications arrive.
+ */
+@PgQueueDatabase
+class NotificationIntegrationTests {
+
+	private final TestDatabase database;
+
+	private final TestApplication sender;
+
+	private final TestApplication receiver;
+
+	private final String queue;
+
+	private final List<Object> handled = new CopyOnWriteArrayList<>();
+
+	NotificationIntegrationTests(TestDatabase database) {
+		this.database = database;
+		this.sender = TestApplication.builder(database).notifications().build();
+		this.receiver = TestApplication.builder(database).notifications().timeout(Duration.ofSeconds(5)).build();
+		this.queue = this.receiver.declareQueue();
+		this.receiver.handle(TestApplication.options(this.queue).build(),
+				(message) -> this.handled.add(message.payload()));
+	}
+
+	@BeforeAll
+	static void migrate(TestDatabase database) {
+		database.migrate();
+	}
+
+	@AfterEach
+	void close() {
+		this.sender.close();
+		this.receiver.close();
+	}
+
+	@Test
+	void anotherProcessIsWokenByACommitAndByNothingBefore() {
+		start();
+		new TransactionTemplate(new JdbcTransactionManager(this.database.dataSource()))
+			.executeWithoutResult((status) -> {
+				send("first");
+				assertThat(this.database.jdbc()
+					.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND classid = 1262 AND pid = pg_backend_pid()")
+					.query(Long.class)
+					.single()).as("the lock that a NOTIFY takes").isZero();
+			});
+		awaitHandled("first");
+	}
+
+	@Test
+	void aProcessThatOnlySendsDoesNotListen() {
+		start();
+		assertThat(this.sender.notifications()).isEqualTo(State.STOPPED);
+	}
+
+	@Test
+	void aDelayedMessageOfAnotherProcessIsHandledWhenItIsDue() {
+		start();
+		this.sender.queues().send(this.queue, "delayed", (options) -> options.delay(Duration.ofMillis(300)));
+		awaitHandled("delayed");
+	}
+
+	@Test
+	void whatAnotherProcessHandsBackIsHandledAtOnce() {
+		String shared = this.receiver.declareQueue();
+		TestApplication other = TestApplication.builder(this.database).notifications().build();
+		other
+			.handle(TestApplication.options(shared).concurrency(2).shutdownTimeout(Duration.ofMillis(200)).build(),
+					(message) -> Thread.sleep(60_000))
+			.start();
+		this.sender.start();
+		this.sender.queues().sendAll(shared, List.of("in hand", "handed back"));
+		Await.until("both are claimed", () -> leased() == 2);
+		this.receiver.handle(TestApplication.options(shared).build(), (message) -> this.handled.add(message.payload()));
+		this.receiver.start();
+		awaitArriving();
+		other.close();
+		Await.until("both are handled", () -> this.handled.contains("in hand") && this.handled.contains("handed back"));
+	}
+
+	@Test
+	void aTerminatedConnectionIsReplacedAndNothingWaitsMeanwhile() {
+		start();
+		try (CapturedLog log = new CapturedLog()) {
+			terminateListeners();
+			send("meanwhile");
+			awaitHandled("meanwhile");
+			awaitArriving();
+			send("afterwards");
+			awaitHandled("afterwards");
+			assertThat(log.lines(Level.WARN)).filteredOn((line) -> line.contains("Notifications")).hasSize(1);
+			assertThat(log.lines(Level.INFO)).filteredOn((line) -> line.contains("Notifications arrive")).hasSize(1);
+		}
+	}
+
+	@ParameterizedTest
+	@ValueSource(strings = { "", "nonsense", "/", "//", "x/1,2,none,-7,99999999999999999999", "/,,,", "a/s,c,a",
+			"\u0001/\uD83D\uDE00" })
+	void whateverOthersSendIsPassedOver(String payload) {
+		start();
+		notify(payload);
+		notify("/" + "9,".repeat(3_000));
+		send("afterwards");
+		awaitHandled("afterwards");
+		assertThat(this.receiver.notifications()).isEqualTo(State.ARRIVING);
+	}
+
+	@Test
+	void aFloodOfForeignNotificationsCausesABoundedNumberOfLooks() {
+		ObservedDataSource observed = new ObservedDataSource(this.database.dataSource());
+		TestApplication flooded = TestApplication.builder(this.database).pooled(observed).notifications().build();
+		String other = flooded.declareQueue();
+		flooded.handle(TestApplication.options(other).build(), (message) -> this.handled.add(message.payload()));
+		flooded.start();
+		try {
+			this.sender.start();
+			Await.until("notifications arrive", () -> flooded.notifications() == State.ARRIVING);
+			int id = this.database.jdbc()
+				.sql("SELECT id FROM pgqueue.queue WHERE name = ?")
+				.param(other)
+				.query(Integer.class)
+				.single();
+			long before = observed.count("claim(");
+			long began = System.nanoTime();
+			this.database.jdbc()
+				.sql("DO $$ BEGIN FOR i IN 1..20000 LOOP PERFORM pg_notify('pgqueue', i || '/' || " + id
+						+ "); END LOOP; END $$")
+				.update();
+			for (int i = 0; i < 500; i++) {
+				notify(i + "/" + id);
+			}
+			this.sender.queues().send(other, "afterwards");
+			awaitHandled("afterwards");
+			long millis = (System.nanoTime() - began) / 1_000_000;
+			assertThat(observed.count("claim(") - before).as("looks in %s ms", millis)
+				.isPositive()
+				.isLessThan(20 + millis / 2);
+		}
+		finally {
+			flooded.close();
+		}
+	}
+
+	@Test
+	void whatWasCommittedWithoutANotificationIsFoundByPolling() {
+		TestApplication silent = TestApplication.on(this.database);
+		TestApplication polling = TestApplication.on(this.database);
+		String other = polling.declareQueue();
+		polling.handle(TestApplication.options(other).build(), (message) -> this.handled.add(message.payload()));
+		polling.start();
+		try {
+			silent.queues().send(other, "unannounced");
+			awaitHandled("unannounced");
+		}
+		finally {
+			polling.close();
+		}
+	}
+
+	@Test
+	void theConnectionAndTheThreadsEndWithTheApplication() {
+		start();
+		assertThat(listeners()).isOne();
+		this.receiver.close();
+		this.sender.close();
+		Await.until("the connection is closed", () -> listeners() == 0);
+		assertThat(Thread.getAllStackTraces().keySet().stream().map(Thread::getName))
+			.doesNotContain("pgqueue-notifications", "pgqueue-notifier");
+	}
+
+	private void start() {
+		this.sender.start();
+		this.receiver.start();
+		awaitArriving();
+	}
+
+	private void awaitArriving() {
+		Await.until("notifications arrive", () -> this.receiver.notifications() == State.ARRIVING);
+	}
+
+	private void send(String payload) {
+		this.sender.queues().send(this.queue, payload);
+	}
+
+	private void awaitHandled(String payload) {
+		Await.until("it is handled", () -> this.handled.contains(payload));
+	}
+
+	private void notify(String payload) {
+		this.database.jdbc().sql("SELECT pg_notify('pgqueue', ?)").param(payload).query().listOfRows();
+	}
+
+	private long listeners() {
+		return this.database.jdbc()
+			.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()")
+			.query(Long.class)
+			.single();
+	}
+
+	private void terminateListeners() {
+		this.database.jdbc()
+			.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()")
+			.query(Boolean.class)
+			.list();
+	}
+
+	private long leased() {
+		return this.database.jdbc()
+			.sql("SELECT coalesce(sum(cardinality(ids)), 0) FROM pgqueue.lease")
+			.query(Long.class)
+			.single();
+	}
+
+}
