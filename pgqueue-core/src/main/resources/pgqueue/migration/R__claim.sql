@@ -192,7 +192,8 @@ $$;
 -- p_n), or with p_single each message of the log under a lease of its own, with the numbers that follow, at most p_limit of
 -- them. To be called as one autocommit statement: it stores a snapshot, so its transaction must not send.
 --
--- Returns a row per message, state 'l' when it was read from the log or 'r' when it comes back from retry, and one last
+-- Returns a row per message, state 'l' when it was read from the log, 'r' when it comes back from retry or 's' when it may
+-- be what kills the processes that handle it, and one last
 -- row that sums up: state 'e' (nothing more to be seen), 'm' (there may be more: claim again at once) or 'b' (another claim is
 -- in the lane: come back soon), next_due_micros (until the next retry is due; 0: at once), due_from for the next call, and
 -- expired, how many messages are gone because their time to live was over: with p_bury_expired they are dead letters now.
@@ -283,7 +284,8 @@ BEGIN
                 DELETE FROM ${schema}.retry r WHERE r.subscription_id = p_subscription AND r.id = v_retry.id;
                 CONTINUE;
             END IF;
-            state := 'r';
+            -- Two processes in a row have died with it.
+            state := CASE WHEN v_retry.attempt > 2 AND v_retry.error_class = 'io.pgqueue.WorkerDied' THEN 's' ELSE 'r' END;
             lease := p_n;
             id := v_retry.id;
             attempt := v_retry.attempt;

@@ -113,7 +113,7 @@ public final class PgQueueAutoConfiguration {
 		infrastructure.wakeUps().announceTo(notifier);
 		NotificationListener listener = new NotificationListener(infrastructure.direct(), infrastructure.schema(),
 				process, (echo) -> notifications.announce(echo, Set.of(), Set.of()), infrastructure.wakeUps(),
-				properties.notify().pollInterval());
+				properties.notifications().pollInterval());
 		return new NotificationLifecycle(notifier, listener, () -> !registry.containers().isEmpty(),
 				QueueListenerRegistry.PHASE - 1);
 	}

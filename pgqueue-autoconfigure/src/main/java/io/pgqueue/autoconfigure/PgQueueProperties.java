@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
+import org.springframework.boot.context.properties.bind.Name;
 import org.springframework.util.unit.DataSize;
 
 /**
@@ -30,7 +31,7 @@ import org.springframework.util.unit.DataSize;
  * @param retry What happens when a handler fails.
  * @param deadLetters Messages that were given up.
  * @param direct Connections outside the pool.
- * @param notify Notifications between processes.
+ * @param notifications Notifications between processes.
  * @param queues Queues to declare, with settings of their own. The name of a queue with
  * dots needs brackets, as in "[orders.eu]".
  */
@@ -39,7 +40,7 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 		@Nullable String datasource, @Nullable String instance, @DefaultValue Migration migration,
 		@DefaultValue Template template, @DefaultValue Listener listener, @DefaultValue Lease lease,
 		@DefaultValue Retry retry, @DefaultValue DeadLetters deadLetters, @DefaultValue Direct direct,
-		@DefaultValue Notify notify, @DefaultValue Map<String, Settings> queues) {
+		@Name("notify") @DefaultValue Notify notifications, @DefaultValue Map<String, Settings> queues) {
 
 	RetryPolicy retryPolicy(String queue) {
 		RetryPolicy all = this.retry.toPolicy();

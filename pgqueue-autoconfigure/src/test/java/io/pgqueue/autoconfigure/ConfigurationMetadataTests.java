@@ -18,6 +18,8 @@ import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
+import org.springframework.boot.context.properties.bind.Name;
+
 import static org.assertj.core.api.Assertions.assertThat;
 
 /**
@@ -87,8 +89,11 @@ class ConfigurationMetadataTests {
 	}
 
 	private static void collect(String prefix, Class<?> type, Map<String, Class<?>> found) {
-		for (RecordComponent component : type.getRecordComponents()) {
-			String name = prefix + "." + dashed(component.getName());
+		RecordComponent[] components = type.getRecordComponents();
+		for (int i = 0; i < components.length; i++) {
+			RecordComponent component = components[i];
+			Name other = type.getDeclaredConstructors()[0].getParameters()[i].getAnnotation(Name.class);
+			String name = prefix + "." + ((other != null) ? other.value() : dashed(component.getName()));
 			if (component.getType().isRecord()) {
 				collect(name, component.getType(), found);
 			}

@@ -73,7 +73,7 @@ class ListenersIntegrationTests {
 	@Test
 	void anIdleApplicationStopsAndLeavesNothingRunning() {
 		ConfigurableApplicationContext context = idleApplication();
-		Await.until("worker and promoter are connected", () -> connectionsOutsideThePool() == 2);
+		Await.until("signs of life and notifications have their connections", () -> connectionsOutsideThePool() == 2);
 		context.close();
 		assertNoThreads();
 		Await.until("their connections are closed", () -> connectionsOutsideThePool() == 0);

@@ -9,10 +9,14 @@ import io.pgqueue.InvalidMessageException;
 import io.pgqueue.QueueOperations;
 import io.pgqueue.SendRejectedException;
 import io.pgqueue.annotation.QueueListener;
+import io.pgqueue.listener.QueueListenerContainer;
+import io.pgqueue.listener.QueueListenerRegistry;
 import io.pgqueue.test.Await;
 import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.TestDatabase;
 import io.pgqueue.test.TestUser;
+import io.pgqueue.wakeup.NotificationLifecycle;
+import io.pgqueue.wakeup.NotificationListener.State;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -34,6 +38,8 @@ import static org.assertj.core.api.Assertions.assertThatNoException;
 @ExtendWith(OutputCaptureExtension.class)
 class OtherPropertiesIntegrationTests {
 
+	private static final Duration ONE_SECOND = Duration.ofSeconds(1);
+
 	private final TestDatabase database;
 
 	private final ApplicationContextRunner application;
@@ -41,6 +47,51 @@ class OtherPropertiesIntegrationTests {
 	OtherPropertiesIntegrationTests(TestDatabase database) {
 		this.database = database;
 		this.application = Applications.quickRunner(database).withPropertyValues("pgqueue.queues.target.concurrency=1");
+	}
+
+	@Test
+	void withoutNotificationsNobodyListensAndQueuesArePolled() {
+		this.application.withUserConfiguration(Inbox.class)
+			.withPropertyValues("pgqueue.notify.enabled=false", "pgqueue.listener.poll-interval=20ms")
+			.run((context) -> {
+				assertThat(context).doesNotHaveBean(NotificationLifecycle.class);
+				assertThat(listens()).isZero();
+				this.database.jdbc()
+					.sql("SELECT count(*) FROM pgqueue.send_batch('inbox', ARRAY['\"by SQL\"'], ARRAY[NULL::text])")
+					.query(Long.class)
+					.single();
+				Inbox inbox = context.getBean(Inbox.class);
+				Await.until("it was found by polling", () -> inbox.received().contains("by SQL"));
+			});
+	}
+
+	@Test
+	void whileNotificationsArriveIdleQueuesAreLookedIntoAsRarelyAsConfigured() {
+		this.application.withUserConfiguration(Inbox.class)
+			.withPropertyValues("pgqueue.listener.poll-interval=20ms", "pgqueue.notify.poll-interval=7m")
+			.run((context) -> {
+				NotificationLifecycle notifications = context.getBean(NotificationLifecycle.class);
+				QueueListenerContainer container = context.getBean(QueueListenerRegistry.class)
+					.containers()
+					.iterator()
+					.next();
+				Await.until("notifications arrive", () -> notifications.state() == State.ARRIVING);
+				assertThat(listens()).isOne();
+				assertThat(container.longestPause()).isEqualTo(Duration.ofMinutes(7));
+				Await.until("the container sleeps", () -> container.sinceLastPoll().compareTo(ONE_SECOND) > 0);
+				this.database.jdbc()
+					.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()")
+					.query(Boolean.class)
+					.list();
+				Await.until("it has looked at once", () -> container.sinceLastPoll().compareTo(ONE_SECOND) < 0);
+			});
+	}
+
+	private long listens() {
+		return this.database.jdbc()
+			.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()")
+			.query(Long.class)
+			.single();
 	}
 
 	@Test

@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
  * @param headers headers as a JSON object, if it has any
  * @param payload payload as JSON
  * @param redelivered whether it came back from retry, where it has a lease of its own
+ * @param suspect whether the last two processes that had it in hand have died
  */
 public record ClaimedMessage(long lease, long id, int attempt, Instant enqueuedAt, @Nullable String headers,
-		String payload, boolean redelivered) {
+		String payload, boolean redelivered, boolean suspect) {
 }

@@ -79,7 +79,7 @@ public final class Leases {
 			}
 			messages.add(new ClaimedMessage(results.getLong(2), id, results.getInt(4),
 					results.getObject(5, OffsetDateTime.class).toInstant(), results.getString(6), results.getString(7),
-					"r".equals(state)));
+					!"l".equals(state), "s".equals(state)));
 		}
 		throw new IllegalStateException("A claim of worker " + request.worker() + " returned no last row");
 	}

@@ -12,6 +12,7 @@ import io.pgqueue.engine.ClaimedMessage;
 import io.pgqueue.engine.Leases;
 import io.pgqueue.engine.Leases.Claim;
 import io.pgqueue.engine.Leases.ClaimRequest;
+import io.pgqueue.engine.Leases.Failure;
 import io.pgqueue.engine.Queues.DeclaredQueue;
 import io.pgqueue.engine.WorkerGoneException;
 import io.pgqueue.listener.QueueListenerContainer.Collaborators;
@@ -34,6 +35,11 @@ final class MessageFetcher implements Runnable {
 
 	private static final long FULL_LOOK_NANOS = Duration.ofSeconds(30).toNanos();
 
+	/**
+	 * Milliseconds after which, at most, a suspect that was handed back comes again.
+	 */
+	private static final long SUSPECTS_WAIT = 1_000;
+
 	private static final Duration REGISTRATION_LIMIT = Duration.ofSeconds(1);
 
 	private final ContainerOptions options;
@@ -53,6 +59,8 @@ final class MessageFetcher implements Runnable {
 	private final QueueWorker worker;
 
 	private final QueueEventListener events;
+
+	private final Quarantine quarantine;
 
 	private final Dispatcher dispatcher;
 
@@ -79,6 +87,7 @@ final class MessageFetcher implements Runnable {
 		this.leases = collaborators.leases();
 		this.worker = collaborators.worker();
 		this.events = collaborators.events();
+		this.quarantine = collaborators.quarantine();
 		this.wakeUps = collaborators.wakeUps();
 		this.dispatcher = dispatcher;
 		this.wakeUp = wakeUp;
@@ -160,6 +169,7 @@ final class MessageFetcher implements Runnable {
 		this.dueFrom = claim.dueFrom();
 		List<Delivery> deliveries = deliveries(claim.messages(), incarnation);
 		incarnation.claimed(number, numbers, claim.messages());
+		keepSuspectsApart(deliveries, incarnation);
 		if (claim.expired() > 0) {
 			reportExpired(claim.expired());
 		}
@@ -179,6 +189,32 @@ final class MessageFetcher implements Runnable {
 			deliveries.add(new Delivery(message, lease, this.options));
 		}
 		return deliveries;
+	}
+
+	/**
+	 * Hands suspects back before any handler begins, for another claim of whatever
+	 * process to come by when it has none.
+	 */
+	private void keepSuspectsApart(List<Delivery> deliveries, Incarnation incarnation) {
+		List<Delivery> refused = deliveries.stream()
+			.filter((delivery) -> delivery.message().suspect() && !this.quarantine.enter(delivery))
+			.toList();
+		if (refused.isEmpty()) {
+			return;
+		}
+		deliveries.removeAll(refused);
+		try {
+			this.leases.retry(incarnation.worker(),
+					refused.stream()
+						.map((delivery) -> new Failure(delivery.held(),
+								ThreadLocalRandom.current().nextLong(SUSPECTS_WAIT / 5, SUSPECTS_WAIT), false, null,
+								null, null, null))
+						.toList());
+		}
+		finally {
+			// Without an answer the reconciliation hands them back.
+			refused.forEach((delivery) -> incarnation.settled(delivery.lease().number()));
+		}
 	}
 
 	private void reportExpired(int count) {

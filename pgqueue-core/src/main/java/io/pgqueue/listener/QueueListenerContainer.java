@@ -162,9 +162,10 @@ public final class QueueListenerContainer implements Lifecycle {
 	 * @param wakeUps signals that there may be something new
 	 * @param events is told what happens
 	 * @param transactions as many as handlers may have open at a time
+	 * @param quarantine keeps suspects apart
 	 */
 	record Collaborators(Leases leases, QueueWorker worker, Settler settler, WakeUps wakeUps, QueueEventListener events,
-			Semaphore transactions) {
+			Semaphore transactions, Quarantine quarantine) {
 	}
 
 	/**

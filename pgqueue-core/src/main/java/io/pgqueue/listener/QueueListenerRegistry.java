@@ -85,7 +85,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		QueueEventListener safe = QueueEventListeners.of(List.of(events));
 		this.settler = new Settler(leases, safe, wakeUps);
 		this.collaborators = new Collaborators(leases, worker, this.settler, wakeUps, safe,
-				new Semaphore(transactions, true));
+				new Semaphore(transactions, true), new Quarantine());
 	}
 
 	/**

@@ -225,7 +225,11 @@ final class Unsettled {
 			return new Failure(held, retry.delay().toMillis(), retry.counted(), null, errorClass, errorMessage, null);
 		}
 		String reason = (outcome.verdict() instanceof Verdict.DeadLetter dead) ? ErrorText.clean(dead.reason()) : null;
-		return new Failure(held, 0, true, reason, errorClass, errorMessage, ErrorText.stack(outcome.failure()));
+		// Beyond that no handler is begun: the attempts were spent before.
+		boolean counted = outcome.delivery()
+			.message()
+			.attempt() <= outcome.delivery().container().retryPolicy().maxAttempts();
+		return new Failure(held, 0, counted, reason, errorClass, errorMessage, ErrorText.stack(outcome.failure()));
 	}
 
 }

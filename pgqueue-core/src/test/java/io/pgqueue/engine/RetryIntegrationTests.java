@@ -40,7 +40,7 @@ class RetryIntegrationTests {
 		fail(true, id);
 		ClaimedMessage second = this.engine.claim(10).messages().get(0);
 		assertThat(second).isEqualTo(new ClaimedMessage(second.lease(), id, 2, first.enqueuedAt(), "{\"h\":\"1\"}",
-				"{\"a\": [1, 2]}", true));
+				"{\"a\": [1, 2]}", true, false));
 		fail(true, id);
 		assertThat(this.engine.claim(10).messages().get(0).attempt()).isEqualTo(3);
 	}

@@ -23,11 +23,11 @@ final class ConsumerProcess {
 
 	private Process process;
 
-	ConsumerProcess(TestDatabase database, String name, AckMode mode, Path directory) throws IOException {
+	ConsumerProcess(TestDatabase database, String name, AckMode mode, int attempts, Path directory) throws IOException {
 		String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
 		this.command = List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx256m",
 				"-XX:TieredStopAtLevel=1", "-cp", classPath, EffectsProcess.class.getName(), database.jdbcUrl(),
-				database.username(), database.password(), name, mode.name());
+				database.username(), database.password(), name, mode.name(), String.valueOf(attempts));
 		this.output = directory.resolve(name);
 		this.process = launch();
 	}

@@ -27,6 +27,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 @PgQueueDatabase
 class CrashingHandlersIntegrationTests {
 
+	/**
+	 * More deliveries than the test has crashes.
+	 */
+	private static final int MANY = 30;
+
 	private final TestDatabase database;
 
 	private final TestApplication sender;
@@ -61,7 +66,7 @@ class CrashingHandlersIntegrationTests {
 		List<String> payloads = new ArrayList<>(IntStream.range(0, 1_000).mapToObj(String::valueOf).toList());
 		payloads.set(500, EffectsProcess.HALT);
 		this.sender.queues().sendAll(EffectsProcess.QUEUE, payloads);
-		ConsumerProcess consumer = start("consumer");
+		ConsumerProcess consumer = start("consumer", 5);
 		Await.until("all are settled", Duration.ofMinutes(5), () -> {
 			if (!consumer.isAlive()) {
 				consumer.start();
@@ -71,7 +76,7 @@ class CrashingHandlersIntegrationTests {
 		assertThat(this.database.jdbc()
 			.sql("SELECT attempts FROM pgqueue.dead_letter WHERE payload::text = '\"halt\"'")
 			.query(Integer.class)
-			.list()).containsExactly(EffectsProcess.ATTEMPTS);
+			.list()).containsExactly(5);
 	}
 
 	@Test
@@ -87,7 +92,7 @@ class CrashingHandlersIntegrationTests {
 
 	private void rollingRestart(int restarts, Duration pause) throws IOException, InterruptedException {
 		for (int i = 0; i < 3; i++) {
-			start("node-" + i);
+			start("node-" + i, MANY);
 		}
 		Thread sending = new Thread(this::sendUntilInterrupted, "sender");
 		sending.start();
@@ -123,8 +128,8 @@ class CrashingHandlersIntegrationTests {
 		}
 	}
 
-	private ConsumerProcess start(String name) throws IOException {
-		ConsumerProcess consumer = new ConsumerProcess(this.database, name, AckMode.AUTO, this.directory);
+	private ConsumerProcess start(String name, int attempts) throws IOException {
+		ConsumerProcess consumer = new ConsumerProcess(this.database, name, AckMode.AUTO, attempts, this.directory);
 		this.consumers.add(consumer);
 		Await.until("the consumer listens", Duration.ofSeconds(60), () -> consumer.output().contains("ready"));
 		return consumer;

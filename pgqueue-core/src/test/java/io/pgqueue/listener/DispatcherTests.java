@@ -186,8 +186,8 @@ class DispatcherTests {
 		Leases leases = new Leases(new Database(new DriverManagerDataSource("jdbc:none"), "pgqueue"));
 		// Never started: it keeps the outcomes.
 		Settler settler = new Settler(leases, QueueEventListener.NONE, new WakeUps());
-		this.processor = new MessageProcessor(this.options, invoker,
-				new Collaborators(leases, null, settler, new WakeUps(), QueueEventListener.NONE, new Semaphore(1)));
+		this.processor = new MessageProcessor(this.options, invoker, new Collaborators(leases, null, settler,
+				new WakeUps(), QueueEventListener.NONE, new Semaphore(1), new Quarantine()));
 		this.dispatcher = new Dispatcher(CONCURRENCY, MOST_AHEAD, this.executor, this.processor);
 	}
 
@@ -196,7 +196,7 @@ class DispatcherTests {
 	}
 
 	private Delivery delivery(long id) {
-		ClaimedMessage message = new ClaimedMessage(1, id, 1, Instant.EPOCH, null, "\"x\"", false);
+		ClaimedMessage message = new ClaimedMessage(1, id, 1, Instant.EPOCH, null, "\"x\"", false, false);
 		return new Delivery(message, new Lease(null, 1, 1), this.options);
 	}
 

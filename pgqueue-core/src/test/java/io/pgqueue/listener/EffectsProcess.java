@@ -16,7 +16,8 @@ import org.springframework.jdbc.support.JdbcTransactionManager;
 
 /**
  * A process whose handlers write one row for each message, until its input ends or it is
- * killed. Arguments: JDBC URL, user, password, name of the process, acknowledgement mode.
+ * killed. Arguments: JDBC URL, user, password, name of the process, acknowledgement mode,
+ * deliveries before a message is a dead letter.
  */
 public final class EffectsProcess {
 
@@ -26,12 +27,6 @@ public final class EffectsProcess {
 	 * Payload of a message that ends the process that handles it.
 	 */
 	static final String HALT = "halt";
-
-	/**
-	 * Deliveries before a message is a dead letter: many, because crashes cost attempts,
-	 * and in these tests they come thick and fast.
-	 */
-	static final int ATTEMPTS = 30;
 
 	static final Duration LEASE_TIMEOUT = Duration.ofSeconds(2);
 
@@ -59,7 +54,8 @@ public final class EffectsProcess {
 				.concurrency(4)
 				.ackMode(mode)
 				.transactionManager((mode == AckMode.TRANSACTIONAL) ? new JdbcTransactionManager(pool) : null)
-				.retryPolicy(new RetryPolicy(ATTEMPTS, Duration.ofMillis(10), 1, Duration.ofMillis(10), 0))
+				.retryPolicy(new RetryPolicy(Integer.parseInt(arguments[5]), Duration.ofMillis(10), 1,
+						Duration.ofMillis(10), 0))
 				.build();
 			application.handle(options, (message) -> {
 				if (message.payload().equals(HALT)) {

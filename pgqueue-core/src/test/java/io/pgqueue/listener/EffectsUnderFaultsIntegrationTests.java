@@ -34,6 +34,12 @@ import static org.assertj.core.api.Assertions.assertThat;
  */
 class EffectsUnderFaultsIntegrationTests {
 
+	/**
+	 * Deliveries before a message is a dead letter: many, because crashes cost attempts,
+	 * and here they come thick and fast.
+	 */
+	private static final int ATTEMPTS = 30;
+
 	@TempDir(cleanup = CleanupMode.ON_SUCCESS)
 	private Path directory;
 
@@ -67,7 +73,7 @@ class EffectsUnderFaultsIntegrationTests {
 			try (TestApplication sender = TestApplication.on(database)) {
 				sender.registry().declare(EffectsProcess.QUEUE);
 				for (int i = 0; i < 3; i++) {
-					this.consumers.add(new ConsumerProcess(database, "consumer-" + i, mode, this.directory));
+					this.consumers.add(new ConsumerProcess(database, "consumer-" + i, mode, ATTEMPTS, this.directory));
 				}
 				AtomicInteger sent = new AtomicInteger();
 				Thread sending = new Thread(() -> send(sender, messages, sent), "sender");

@@ -52,6 +52,19 @@ class PgQueueHealthIntegrationTests {
 	}
 
 	@Test
+	void tellsHowFarNotificationsArrive() {
+		this.application.withUserConfiguration(Inbox.class).run((context) -> {
+			Await.until("notifications arrive",
+					() -> "arriving".equals(health(context).getDetails().get("notifications")));
+			assertThat(health(context).getStatus()).isEqualTo(Status.UP);
+		});
+		this.application
+			.run((context) -> assertThat(health(context).getDetails()).containsEntry("notifications", "stopped"));
+		this.application.withPropertyValues("pgqueue.notify.enabled=false")
+			.run((context) -> assertThat(health(context).getDetails()).containsEntry("notifications", "disabled"));
+	}
+
+	@Test
 	void isUpWithoutAnyListener() {
 		this.application.run((context) -> {
 			assertThat(health(context).getStatus()).isEqualTo(Status.UP);

@@ -83,10 +83,27 @@ class QueueMetersIntegrationTests {
 					() -> meters(registry).keySet()
 						.containsAll(Set.of("pgqueue.sent", "pgqueue.completed", "pgqueue.failed", "pgqueue.dead",
 								"pgqueue.lease.lost", "pgqueue.expired")));
-			assertThat(meters(registry)).hasSize(6).values().containsOnly(Set.of("queue", "subscription", "exception"));
+			Map<String, Set<String>> meters = meters(registry);
+			assertThat(meters).containsEntry("pgqueue.notifications.arriving", Set.of());
+			meters.remove("pgqueue.notifications.arriving");
+			assertThat(meters).hasSize(6).values().containsOnly(Set.of("queue", "subscription", "exception"));
 			assertThat(counter(registry, "pgqueue.expired", "inbox", "default", "none").count()).isOne();
 			assertThat(counter(registry, "pgqueue.lease.lost", "taken-away", "default", "none").count()).isOne();
 		});
+	}
+
+	@Test
+	void showsWhetherNotificationsArrive() {
+		this.application.withUserConfiguration(Inbox.class).run((context) -> {
+			MeterRegistry registry = context.getBean(MeterRegistry.class);
+			Await.until("notifications arrive",
+					() -> registry.get("pgqueue.notifications.arriving").gauge().value() == 1);
+		});
+		this.application.withPropertyValues("pgqueue.queues.unheard.concurrency=1")
+			.run((context) -> assertThat(
+					context.getBean(MeterRegistry.class).get("pgqueue.notifications.arriving").gauge().value())
+				.as("nobody listens to anything")
+				.isZero());
 	}
 
 	@Test
