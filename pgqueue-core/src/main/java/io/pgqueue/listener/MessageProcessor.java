@@ -28,11 +28,6 @@ final class MessageProcessor {
 
 	private static final Verdict RELEASE = new Verdict.Retry(Duration.ZERO, false);
 
-	/**
-	 * After which a thread that waits for its turn looks whether it is still wanted.
-	 */
-	private static final Duration TURN_LIMIT = Duration.ofMillis(100);
-
 	private final ContainerOptions options;
 
 	private final HandlerMethodInvoker handler;
@@ -45,7 +40,7 @@ final class MessageProcessor {
 
 	private final FailurePolicy failurePolicy;
 
-	private volatile boolean draining;
+	private final TransactionTurns turns;
 
 	private volatile boolean stopping;
 
@@ -56,13 +51,14 @@ final class MessageProcessor {
 		this.transactions = new HandlerTransactions(options, handler, shared);
 		this.open = new OpenHandlings(options, this);
 		this.failurePolicy = new FailurePolicy(options, handler);
+		this.turns = new TransactionTurns(shared.transactions());
 	}
 
 	/**
 	 * Returns what a thread needs to handle messages of this container one after another.
 	 */
 	TransactionTurn newTurn() {
-		return new TransactionTurn(this.shared.transactions());
+		return new TransactionTurn(this.turns);
 	}
 
 	HandlerTransactions transactions() {
@@ -94,7 +90,7 @@ final class MessageProcessor {
 	 * @param slot the place among the concurrent handlers that it takes
 	 * @param turn of the thread, to have a transaction open
 	 */
-	void process(List<Delivery> deliveries, Dispatcher.Slot slot, TransactionTurn turn) throws InterruptedException {
+	void process(List<Delivery> deliveries, Dispatcher.Slot slot, TransactionTurn turn) {
 		List<Delivery> decoded = new ArrayList<>(deliveries.size());
 		List<Message<?>> messages = new ArrayList<>(deliveries.size());
 		for (Delivery delivery : deliveries) {
@@ -108,11 +104,11 @@ final class MessageProcessor {
 		if (messages.isEmpty()) {
 			return;
 		}
-		while (this.transactions.areExpected() && !turn.begin(TURN_LIMIT)) {
-			if (this.draining) {
-				decoded.forEach(this::release);
-				return;
-			}
+		// Whatever decoding did to the flag must not disturb what follows.
+		Thread.interrupted();
+		if (this.transactions.areExpected() && !turn.begin()) {
+			decoded.forEach(this::release);
+			return;
 		}
 		handle(decoded, messages, slot);
 		turn.pass();
@@ -163,7 +159,7 @@ final class MessageProcessor {
 	 * From now on nothing new is begun.
 	 */
 	void setDraining() {
-		this.draining = true;
+		this.turns.end();
 	}
 
 	/**
