@@ -15,6 +15,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 import org.springframework.messaging.Message;
+import org.springframework.transaction.UnexpectedRollbackException;
 
 /**
  * Takes a unit of work, which is one message or the batch of a batch handler, from claim
@@ -209,7 +210,14 @@ final class MessageProcessor {
 		}
 	}
 
-	private void conclude(Handling handling, @Nullable Throwable failure) {
+	/**
+	 * Decides about what a handler has not decided itself, once: when it has returned, or
+	 * is given up.
+	 */
+	void conclude(Handling handling, @Nullable Throwable failure) {
+		if (!handling.conclude()) {
+			return;
+		}
 		if (this.options.ackMode() == AckMode.ON_RECEIVE || (failure != null && handling.isDecided())) {
 			report(handling, failure);
 		}
@@ -226,8 +234,12 @@ final class MessageProcessor {
 		else if (failure != null) {
 			failAll(handling, failure);
 		}
+		else if (handling.isRolledBack() && handling.result().failures().isEmpty()) {
+			failAll(handling, new UnexpectedRollbackException("The handler of '" + this.options.id()
+					+ "' returned, but its transaction was rolled back: whoever marks it rollback-only should throw"));
+		}
 		else {
-			conclude(handling, handling.result().failures(), COMPLETE);
+			conclude(handling, handling.result().failures(), handling.isRolledBack() ? RELEASE : COMPLETE);
 		}
 	}
 
