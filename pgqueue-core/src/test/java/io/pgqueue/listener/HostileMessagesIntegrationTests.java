@@ -128,8 +128,8 @@ class HostileMessagesIntegrationTests {
 	@EnumSource
 	void whateverIsInAMessageEndsInSuccessOrAsADeadLetterAtOnce(Mode mode) {
 		Map<Long, String> sent = new LinkedHashMap<>();
-		String queue = listen(mode, twice(), (name) -> {
-		});
+		String queue = listen(mode, twice(),
+				(name) -> assertThat(Thread.currentThread().isInterrupted()).as("interrupted by decoding").isFalse());
 		Map<String, String> expected = new TreeMap<>();
 		HostileJson.PAYLOADS.forEach((payload, outcome) -> {
 			sent.put(sendRaw(queue, payload, null), "payload " + payload);
