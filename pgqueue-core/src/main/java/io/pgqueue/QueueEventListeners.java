@@ -33,6 +33,7 @@ public final class QueueEventListeners implements QueueEventListener {
 		return safe ? listeners.get(0) : new QueueEventListeners(List.copyOf(listeners));
 	}
 
+	// On a thread of the application.
 	@Override
 	public void sent(String queue, long count) {
 		tell((listener) -> listener.sent(queue, count));
@@ -40,27 +41,36 @@ public final class QueueEventListeners implements QueueEventListener {
 
 	@Override
 	public void completed(String queue, String subscription) {
-		tell((listener) -> listener.completed(queue, subscription));
+		tellFromOwnThread((listener) -> listener.completed(queue, subscription));
 	}
 
 	@Override
 	public void failed(String queue, String subscription, Throwable failure) {
-		tell((listener) -> listener.failed(queue, subscription, failure));
+		tellFromOwnThread((listener) -> listener.failed(queue, subscription, failure));
 	}
 
 	@Override
 	public void deadLettered(String queue, String subscription) {
-		tell((listener) -> listener.deadLettered(queue, subscription));
+		tellFromOwnThread((listener) -> listener.deadLettered(queue, subscription));
 	}
 
 	@Override
 	public void leaseLost(String queue, String subscription) {
-		tell((listener) -> listener.leaseLost(queue, subscription));
+		tellFromOwnThread((listener) -> listener.leaseLost(queue, subscription));
 	}
 
 	@Override
 	public void expired(String queue, String subscription, long count) {
-		tell((listener) -> listener.expired(queue, subscription, count));
+		tellFromOwnThread((listener) -> listener.expired(queue, subscription, count));
+	}
+
+	// A listener that interrupts its thread would end it.
+	private void tellFromOwnThread(Consumer<QueueEventListener> event) {
+		boolean before = Thread.currentThread().isInterrupted();
+		tell(event);
+		if (!before) {
+			Thread.interrupted();
+		}
 	}
 
 	private void tell(Consumer<QueueEventListener> event) {
@@ -68,7 +78,8 @@ public final class QueueEventListeners implements QueueEventListener {
 			try {
 				event.accept(listener);
 			}
-			catch (RuntimeException | Error ex) {
+			// Also what only other languages can throw here.
+			catch (Throwable ex) {
 				if (this.warned.compareAndSet(false, true)) {
 					logger.warn("{} threw an exception, which is ignored from now on", listener.getClass().getName(),
 							ex);

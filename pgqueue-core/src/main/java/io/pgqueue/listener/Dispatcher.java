@@ -149,9 +149,6 @@ final class Dispatcher {
 			try {
 				this.processor.process(unit, slot, turn);
 			}
-			catch (InterruptedException ex) {
-				thread.interrupt();
-			}
 			catch (RuntimeException | Error ex) {
 				logger.error("Unexpected failure outside a handler: its messages stay leased until this process ends",
 						ex);

@@ -32,6 +32,10 @@ final class Handling {
 
 	private volatile boolean leaseLost;
 
+	private volatile boolean committing;
+
+	private boolean concluded;
+
 	private volatile @Nullable BatchResult result;
 
 	Handling(List<Delivery> deliveries, MessageProcessor processor, Dispatcher.Slot slot, Duration timeout) {
@@ -135,6 +139,28 @@ final class Handling {
 
 	void setInTransaction(boolean inTransaction) {
 		this.inTransaction = inTransaction;
+	}
+
+	/**
+	 * Tells whether a transaction has acknowledged and not ended yet: what becomes of the
+	 * deliveries is up to it, and it holds what others would have to wait for.
+	 */
+	boolean isCommitting() {
+		return this.committing;
+	}
+
+	void setCommitting(boolean committing) {
+		this.committing = committing;
+	}
+
+	/**
+	 * Takes the right to say what the call of the handler has come to.
+	 * @return false if somebody else has it
+	 */
+	synchronized boolean conclude() {
+		boolean first = !this.concluded;
+		this.concluded = true;
+		return first;
 	}
 
 	/**

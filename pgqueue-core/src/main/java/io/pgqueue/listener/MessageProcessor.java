@@ -15,6 +15,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 import org.springframework.messaging.Message;
+import org.springframework.transaction.UnexpectedRollbackException;
 
 /**
  * Takes a unit of work, which is one message or the batch of a batch handler, from claim
@@ -28,11 +29,6 @@ final class MessageProcessor {
 
 	private static final Verdict RELEASE = new Verdict.Retry(Duration.ZERO, false);
 
-	/**
-	 * After which a thread that waits for its turn looks whether it is still wanted.
-	 */
-	private static final Duration TURN_LIMIT = Duration.ofMillis(100);
-
 	private final ContainerOptions options;
 
 	private final HandlerMethodInvoker handler;
@@ -45,7 +41,7 @@ final class MessageProcessor {
 
 	private final FailurePolicy failurePolicy;
 
-	private volatile boolean draining;
+	private final TransactionTurns turns;
 
 	private volatile boolean stopping;
 
@@ -56,13 +52,14 @@ final class MessageProcessor {
 		this.transactions = new HandlerTransactions(options, handler, shared);
 		this.open = new OpenHandlings(options, this);
 		this.failurePolicy = new FailurePolicy(options, handler);
+		this.turns = new TransactionTurns(shared.transactions());
 	}
 
 	/**
 	 * Returns what a thread needs to handle messages of this container one after another.
 	 */
 	TransactionTurn newTurn() {
-		return new TransactionTurn(this.shared.transactions());
+		return new TransactionTurn(this.turns);
 	}
 
 	HandlerTransactions transactions() {
@@ -94,7 +91,7 @@ final class MessageProcessor {
 	 * @param slot the place among the concurrent handlers that it takes
 	 * @param turn of the thread, to have a transaction open
 	 */
-	void process(List<Delivery> deliveries, Dispatcher.Slot slot, TransactionTurn turn) throws InterruptedException {
+	void process(List<Delivery> deliveries, Dispatcher.Slot slot, TransactionTurn turn) {
 		List<Delivery> decoded = new ArrayList<>(deliveries.size());
 		List<Message<?>> messages = new ArrayList<>(deliveries.size());
 		for (Delivery delivery : deliveries) {
@@ -108,11 +105,11 @@ final class MessageProcessor {
 		if (messages.isEmpty()) {
 			return;
 		}
-		while (this.transactions.areExpected() && !turn.begin(TURN_LIMIT)) {
-			if (this.draining) {
-				decoded.forEach(this::release);
-				return;
-			}
+		// Whatever decoding did to the flag must not disturb what follows.
+		Thread.interrupted();
+		if (this.transactions.areExpected() && !turn.begin()) {
+			decoded.forEach(this::release);
+			return;
 		}
 		handle(decoded, messages, slot);
 		turn.pass();
@@ -163,7 +160,7 @@ final class MessageProcessor {
 	 * From now on nothing new is begun.
 	 */
 	void setDraining() {
-		this.draining = true;
+		this.turns.end();
 	}
 
 	/**
@@ -213,7 +210,14 @@ final class MessageProcessor {
 		}
 	}
 
-	private void conclude(Handling handling, @Nullable Throwable failure) {
+	/**
+	 * Decides about what a handler has not decided itself, once: when it has returned, or
+	 * is given up.
+	 */
+	void conclude(Handling handling, @Nullable Throwable failure) {
+		if (!handling.conclude()) {
+			return;
+		}
 		if (this.options.ackMode() == AckMode.ON_RECEIVE || (failure != null && handling.isDecided())) {
 			report(handling, failure);
 		}
@@ -230,8 +234,12 @@ final class MessageProcessor {
 		else if (failure != null) {
 			failAll(handling, failure);
 		}
+		else if (handling.isRolledBack() && handling.result().failures().isEmpty()) {
+			failAll(handling, new UnexpectedRollbackException("The handler of '" + this.options.id()
+					+ "' returned, but its transaction was rolled back: whoever marks it rollback-only should throw"));
+		}
 		else {
-			conclude(handling, handling.result().failures(), COMPLETE);
+			conclude(handling, handling.result().failures(), handling.isRolledBack() ? RELEASE : COMPLETE);
 		}
 	}
 

@@ -86,6 +86,9 @@ final class OpenHandlings {
 		boolean first = !handling.isInterrupted();
 		Thread thread = handling.interrupt();
 		if (thread == null) {
+			if (handling.isCommitting()) {
+				return;
+			}
 			this.processor.failAll(handling, this.processor.timedOut());
 			closeIfDecided(handling);
 		}
@@ -96,7 +99,9 @@ final class OpenHandlings {
 			this.open.remove(handling);
 			logger.error("Handler '{}' ignores the interrupt: its thread {} is given up, at {}", this.options.id(),
 					thread.getName(), position(thread));
-			this.processor.failAll(handling, this.processor.timedOut());
+			if (!handling.isCommitting()) {
+				this.processor.conclude(handling, this.processor.timedOut());
+			}
 		}
 	}
 

@@ -1,8 +1,6 @@
 package io.pgqueue.listener;
 
 import java.time.Duration;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
 
 /**
  * The right of one runner to have a transaction open: handlers that wait in the pool for
@@ -13,22 +11,22 @@ final class TransactionTurn {
 
 	private static final long LENGTH = Duration.ofMillis(10).toNanos();
 
-	private final Semaphore permits;
+	private final TransactionTurns turns;
 
 	private boolean held;
 
 	private long since;
 
-	TransactionTurn(Semaphore permits) {
-		this.permits = permits;
+	TransactionTurn(TransactionTurns turns) {
+		this.turns = turns;
 	}
 
 	/**
 	 * Waits until it is this runner's turn, unless it is already.
-	 * @return whether it is
+	 * @return whether it is; not if the container stops
 	 */
-	boolean begin(Duration limit) throws InterruptedException {
-		if (!this.held && this.permits.tryAcquire(limit.toNanos(), TimeUnit.NANOSECONDS)) {
+	boolean begin() {
+		if (!this.held && this.turns.acquire()) {
 			this.held = true;
 			this.since = System.nanoTime();
 		}
@@ -39,7 +37,7 @@ final class TransactionTurn {
 	 * Lets somebody else who waits have the turn, if it has been long enough.
 	 */
 	void pass() {
-		if (this.held && System.nanoTime() - this.since >= LENGTH && this.permits.hasQueuedThreads()) {
+		if (this.held && System.nanoTime() - this.since >= LENGTH && this.turns.isAwaited()) {
 			end();
 		}
 	}
@@ -50,7 +48,7 @@ final class TransactionTurn {
 	void end() {
 		if (this.held) {
 			this.held = false;
-			this.permits.release();
+			this.turns.release();
 		}
 	}
 

@@ -49,6 +49,11 @@ final class TransactionalAck implements TransactionSynchronization {
 	}
 
 	private void acknowledge() {
+		if (this.handling.isInterrupted()) {
+			// By us: its work may be half done, also where the rules commit in spite of
+			// the exception.
+			throw this.handling.processor().timedOut();
+		}
 		Set<Long> failed = this.handling.result().failures().keySet();
 		List<Delivery> done = new ArrayList<>();
 		for (Delivery delivery : this.handling.deliveries()) {
@@ -60,6 +65,7 @@ final class TransactionalAck implements TransactionSynchronization {
 			}
 		}
 		if (!done.isEmpty()) {
+			this.handling.setCommitting(true);
 			settle(done, this.leases::settleInTransaction);
 		}
 		this.acknowledged = done;
@@ -99,6 +105,7 @@ final class TransactionalAck implements TransactionSynchronization {
 
 	@Override
 	public void afterCompletion(int status) {
+		this.handling.setCommitting(false);
 		this.handling.setInTransaction(false);
 		this.handling.setRolledBack(status != STATUS_COMMITTED);
 		for (Delivery delivery : this.acknowledged) {

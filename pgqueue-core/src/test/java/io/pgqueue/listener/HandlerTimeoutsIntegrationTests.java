@@ -9,8 +9,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 
-import com.zaxxer.hikari.HikariDataSource;
 import io.pgqueue.AckMode;
+import io.pgqueue.Acknowledgement;
 import io.pgqueue.HandlerTimeoutException;
 import io.pgqueue.QueueMessage;
 import io.pgqueue.test.Await;
@@ -21,9 +21,9 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.jdbc.support.JdbcTransactionManager;
-import org.springframework.transaction.TransactionDefinition;
+import org.springframework.transaction.support.TransactionSynchronization;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
 import static org.assertj.core.api.Assertions.assertThat;
@@ -103,32 +103,70 @@ class HandlerTimeoutsIntegrationTests {
 	}
 
 	@Test
-	void transactionalHandlersOfFourListenersShareAPoolOfTwo() {
-		HikariDataSource pool = this.database.pool((config) -> {
-			config.setMaximumPoolSize(2);
-			config.setConnectionTimeout(2_000);
-		});
-		JdbcTransactionManager manager = new JdbcTransactionManager(pool);
-		JdbcClient jdbc = JdbcClient.create(pool);
-		TransactionTemplate inner = new TransactionTemplate(manager);
-		inner.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
-		try (TestApplication small = TestApplication.builder(this.database).pooled(pool).transactions(1).build()) {
-			List<String> queues = IntStream.range(0, 4).mapToObj((i) -> small.declareQueue()).toList();
-			for (String one : queues) {
-				small.handle(TestApplication.options(one)
-					.concurrency(10)
-					.ackMode(AckMode.TRANSACTIONAL)
-					.transactionManager(manager)
-					.build(), (message) -> {
-						jdbc.sql("SELECT pg_sleep(0.01)").query().singleValue();
-						inner.executeWithoutResult((status) -> jdbc.sql("SELECT 1").query(Integer.class).single());
+	void aTransactionalHandlerThatIsInterruptedRollsBackWhateverItsRulesSay() {
+		JdbcTransactionManager manager = new JdbcTransactionManager(this.application.pooled());
+		this.application.listen(TestApplication.options(this.queue)
+			.timeout(Duration.ofMillis(300))
+			.ackMode(AckMode.MANUAL)
+			.retryPolicy(TestApplication.ONCE)
+			.build(), new Object() {
+
+				void on(QueueMessage<String> message, Acknowledgement acknowledgement) {
+					// As @Transactional does it for a checked exception.
+					new TransactionTemplate(manager).executeWithoutResult((status) -> {
+						acknowledgement.acknowledge();
+						try {
+							TimeUnit.MINUTES.sleep(1);
+						}
+						catch (InterruptedException ex) {
+							// Commits.
+						}
 					});
-				small.queues().sendAll(one, payloads(20));
+				}
+
+			});
+		send(1);
+		Await.until("it is dead", () -> this.application.events().deadLettered(this.queue) == 1);
+		assertThat(this.application.events().completed(this.queue)).isZero();
+		assertThat(this.application.events().failures()).singleElement().isInstanceOf(HandlerTimeoutException.class);
+	}
+
+	@Test
+	void aCommitThatHangsHoldsUpOnlyItsOwnMessage() {
+		CountDownLatch end = new CountDownLatch(1);
+		JdbcTransactionManager manager = new JdbcTransactionManager(this.application.pooled());
+		this.application.handle(TestApplication.options(this.queue)
+			.timeout(Duration.ofMillis(200))
+			.ackMode(AckMode.TRANSACTIONAL)
+			.transactionManager(manager)
+			.build(), (message) -> {
+				this.seen.add(message);
+				if (message.payload().equals("0")) {
+					TransactionSynchronizationManager.registerSynchronization(new TransactionSynchronization() {
+
+						@Override
+						public void beforeCommit(boolean readOnly) {
+							awaitUninterruptibly(end);
+						}
+
+					});
+				}
+			});
+		send(3);
+		Await.until("the others are done", () -> this.application.events().completed(this.queue) == 2);
+		String other = this.application.declareQueue();
+		this.application.handle(TestApplication.options(other).retryPolicy(TestApplication.ONCE).build(), (message) -> {
+			if (message.payload().equals("1")) {
+				throw new IllegalStateException("failed");
 			}
-			small.start();
-			Await.until("all are done", () -> queues.stream().allMatch((one) -> small.events().completed(one) == 20));
-			assertThat(small.events().failures()).isEmpty();
-		}
+		});
+		this.application.queues().sendAll(other, payloads(5));
+		Await.until("another queue goes on", () -> this.application.events().completed(other) == 4
+				&& this.application.events().deadLettered(other) == 1);
+		end.countDown();
+		Await.until("the commit stands", () -> this.application.events().completed(this.queue) == 3);
+		assertThat(this.seen).hasSize(3);
+		assertThat(this.application.events().failed(this.queue)).isZero();
 	}
 
 	private static void awaitUninterruptibly(CountDownLatch latch) {

@@ -1,5 +1,6 @@
 package io.pgqueue.listener;
 
+import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -8,6 +9,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 
@@ -28,7 +30,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 /**
  * Whatever a handler does, each message ends in success or as a dead letter, and the
- * container goes on with one thread.
+ * container goes on with one thread. {@link HostileMessagesIntegrationTests} has what is
+ * tried in every mode.
  */
 @PgQueueDatabase
 class HostileHandlersIntegrationTests {
@@ -55,66 +58,6 @@ class HostileHandlersIntegrationTests {
 	@AfterEach
 	void close() {
 		this.application.close();
-	}
-
-	@ParameterizedTest(name = "{0}")
-	@MethodSource("failures")
-	void anyFailureEndsAsADeadLetterAndTheContainerGoesOn(String name, Supplier<Throwable> failure, String message) {
-		send(POISON, "good");
-		this.application.handle(options().build(), (delivery) -> {
-			if (delivery.payload().equals(POISON)) {
-				HostileHandlersIntegrationTests.<RuntimeException>raise(failure.get());
-			}
-		}).start();
-		awaitCompleted(1);
-		DeadLetter dead = awaitDeadLetter();
-		assertThat(dead.attempts()).isEqualTo(2);
-		assertThat(dead.errorClass()).isNotEmpty();
-		assertThat(dead.reason()).isEqualTo("attempt 2 of 2 failed");
-		assertThat(this.application.admin().deadLetter(this.queue, "default", dead.id()).errorStack())
-			.startsWith(dead.errorClass() + "\n\tat ")
-			.hasSizeLessThan(10_000);
-		if (message != null) {
-			assertThat(dead.errorMessage()).startsWith(message).hasSizeLessThan(3_000);
-		}
-	}
-
-	static Stream<Arguments> failures() {
-		return Stream.of(failure("an Error", () -> new AssertionError("failed"), "failed"),
-				failure("a real StackOverflowError", HostileHandlersIntegrationTests::overflow, null),
-				failure("an OutOfMemoryError", () -> new OutOfMemoryError("pretended"), "pretended"),
-				failure("a class that cannot be loaded", () -> new NoClassDefFoundError("no/Such"), "no/Such"),
-				failure("an interrupt", () -> new InterruptedException("somebody"), "somebody"),
-				failure("no message", IllegalStateException::new, null),
-				failure("a NUL in the message", () -> new IllegalStateException("a\0b"), "a\uFFFDb"),
-				failure("a lone surrogate", () -> new IllegalStateException("a\uD800b"), "a\uFFFDb"),
-				failure("a pair of surrogates", () -> new IllegalStateException("\uD83D\uDE00"), "\uD83D\uDE00"),
-				failure("a message of 50 MB", () -> new IllegalStateException("x".repeat(50_000_000)), "xxx"),
-				failure("quotes, braces and backslashes", () -> new IllegalStateException("'\"{a,b}\\"), "'\"{a,b}\\"),
-				failure("a message that throws", () -> new Unspeakable(new IllegalStateException()),
-						"(getMessage() threw"),
-				failure("a message that throws an Error", () -> new Unspeakable(new StackOverflowError()), null),
-				failure("an exception that contains itself", HostileHandlersIntegrationTests::cyclic, "cyclic"));
-	}
-
-	@Test
-	void aHandlerMayInterruptItsOwnThreadAndSucceed() {
-		send(POISON, "good", "good");
-		this.application.handle(options().build(), (message) -> Thread.currentThread().interrupt()).start();
-		awaitCompleted(3);
-	}
-
-	@Test
-	void aHandlerMayInterruptItsOwnThreadAndFail() {
-		send(POISON, "good");
-		this.application.handle(options().build(), (message) -> {
-			Thread.currentThread().interrupt();
-			if (message.payload().equals(POISON)) {
-				throw new IllegalStateException("interrupted myself");
-			}
-		}).start();
-		awaitCompleted(1);
-		assertThat(awaitDeadLetter().errorMessage()).isEqualTo("interrupted myself");
 	}
 
 	@Test
@@ -224,9 +167,10 @@ class HostileHandlersIntegrationTests {
 		awaitDeadLetter();
 	}
 
-	@Test
-	void aCounterThatThrowsDoesNotHoldUpMessages() {
-		try (TestApplication counted = TestApplication.builder(this.database).events(new Throwing()).build()) {
+	@ParameterizedTest
+	@MethodSource("counters")
+	void aCounterThatFailsHoldsUpNoMessages(String name, Runnable counter) {
+		try (TestApplication counted = TestApplication.builder(this.database).events(new Counting(counter)).build()) {
 			send(POISON, "good");
 			counted.handle(options().build(), (message) -> {
 				if (message.payload().equals(POISON)) {
@@ -234,12 +178,32 @@ class HostileHandlersIntegrationTests {
 				}
 			}).start();
 			awaitDeadLetter();
-			Await.until("nothing is held any more",
-					() -> this.database.jdbc()
-						.sql("SELECT (SELECT count(*) FROM pgqueue.lease) + (SELECT count(*) FROM pgqueue.retry)")
-						.query(Integer.class)
-						.single() == 0);
+			Await.until("nothing is held any more", () -> held() == 0);
+			AtomicInteger handled = new AtomicInteger();
+			String other = counted.declareQueue();
+			counted.handle(TestApplication.options(other).build(), (message) -> handled.incrementAndGet());
+			counted.queues().send(other, "good");
+			Await.until("another queue goes on", () -> handled.get() == 1 && held() == 0);
 		}
+	}
+
+	static Stream<Arguments> counters() {
+		return Stream.of(Arguments.of("throws", (Runnable) () -> {
+			throw new IllegalStateException("cannot count");
+		}), Arguments.of("throws a checked exception", (Runnable) () -> sneak(new IOException("cannot count"))),
+				Arguments.of("interrupts", (Runnable) () -> Thread.currentThread().interrupt()));
+	}
+
+	@SuppressWarnings("unchecked")
+	private static <T extends Throwable> void sneak(Throwable failure) throws T {
+		throw (T) failure;
+	}
+
+	private int held() {
+		return this.database.jdbc()
+			.sql("SELECT (SELECT count(*) FROM pgqueue.lease) + (SELECT count(*) FROM pgqueue.retry)")
+			.query(Integer.class)
+			.single();
 	}
 
 	private ContainerOptions.Builder options() {
@@ -279,58 +243,21 @@ class HostileHandlersIntegrationTests {
 		return this.application.admin().deadLetters(this.queue, 10).get(0);
 	}
 
-	private static Arguments failure(String name, Supplier<Throwable> failure, String message) {
-		return Arguments.of(name, failure, message);
-	}
-
-	@SuppressWarnings("unchecked")
-	private static <T extends Throwable> void raise(Throwable failure) throws T {
-		throw (T) failure;
-	}
-
-	private static Throwable overflow() {
-		return overflow();
-	}
-
-	private static Throwable cyclic() {
-		IllegalStateException outer = new IllegalStateException("cyclic");
-		IllegalStateException inner = new IllegalStateException("inner", outer);
-		outer.initCause(inner);
-		outer.addSuppressed(inner);
-		return outer;
-	}
-
-	private static final class Unspeakable extends RuntimeException {
-
-		private final transient Throwable failure;
-
-		Unspeakable(Throwable failure) {
-			this.failure = failure;
-		}
-
-		@Override
-		public String getMessage() {
-			HostileHandlersIntegrationTests.<RuntimeException>raise(this.failure);
-			return "not reached";
-		}
-
-	}
-
-	private static final class Throwing implements QueueEventListener {
+	private record Counting(Runnable counter) implements QueueEventListener {
 
 		@Override
 		public void completed(String queue, String subscription) {
-			throw new IllegalStateException("cannot count");
+			this.counter.run();
 		}
 
 		@Override
 		public void failed(String queue, String subscription, Throwable failure) {
-			throw new IllegalStateException("cannot count");
+			this.counter.run();
 		}
 
 		@Override
 		public void deadLettered(String queue, String subscription) {
-			throw new IllegalStateException("cannot count");
+			this.counter.run();
 		}
 
 	}
