@@ -186,19 +186,20 @@ final class MessageFetcher implements Runnable {
 		int numbers = this.single ? (limit + 1) | 1 : 1;
 		long number = incarnation.nextLeases(numbers);
 		Claim claim;
+		List<Delivery> deliveries;
 		try {
 			claim = this.leases.claim(new ClaimRequest(incarnation.worker(), number, this.queue.queueId(),
 					this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom,
 					this.options.expired() == ExpiredMessages.DEAD_LETTER, this.single));
+			deliveries = deliveries(claim.messages(), incarnation);
+			incarnation.claimed(number, numbers, claim.messages());
+			keepSuspectsApart(deliveries, incarnation);
 		}
-		catch (RuntimeException ex) {
+		catch (RuntimeException | Error ex) {
 			this.worker.reportFailedClaim(incarnation, number, numbers);
 			throw ex;
 		}
 		this.dueFrom = claim.dueFrom();
-		List<Delivery> deliveries = deliveries(claim.messages(), incarnation);
-		incarnation.claimed(number, numbers, claim.messages());
-		keepSuspectsApart(deliveries, incarnation);
 		if (claim.expired() > 0) {
 			reportExpired(claim.expired());
 		}
