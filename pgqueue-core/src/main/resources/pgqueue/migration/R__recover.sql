@@ -1,6 +1,7 @@
--- Takes up to p_limit leases, and as many redelivered messages, from a dead worker and makes retries of them, due now. The
--- delivery counts as an attempt, so that a message that kills its process ends as a dead letter. Rows that somebody is
--- just settling are passed over, to be looked at again. Returns how many messages were taken.
+-- Takes up to p_limit leases, with up to 50 messages for each, and p_limit redelivered messages from a dead worker and makes
+-- retries of them, due now; a lease of which something is left is looked at again. The delivery counts as an attempt, so
+-- that a message that kills its process ends as a dead letter. Rows that somebody is just settling are passed over, to be
+-- looked at again. Returns how many messages were taken.
 CREATE OR REPLACE FUNCTION ${schema}.recover(p_worker bigint, p_limit integer)
 RETURNS integer
 LANGUAGE plpgsql VOLATILE
@@ -38,7 +39,8 @@ BEGIN
         SELECT l.n, l.ids FROM ${schema}.lease l WHERE l.worker_id = p_worker
         ORDER BY l.n LIMIT p_limit FOR UPDATE SKIP LOCKED
     )
-    SELECT array_agg(h.n), array_agg(x.id) INTO v_leases, v_ids FROM held h CROSS JOIN LATERAL unnest(h.ids) AS x (id);
+    SELECT array_agg(m.n), array_agg(m.id) INTO v_leases, v_ids
+    FROM (SELECT h.n, x.id FROM held h CROSS JOIN LATERAL unnest(h.ids) AS x (id) LIMIT p_limit * 50) m;
 
     INSERT INTO ${schema}.retry (subscription_id, id, queue_id, lane, size, attempts, due_at, enqueued_at, expires_at,
         error_class, error_message, headers, payload)

@@ -27,7 +27,7 @@ END
 $$;
 
 -- Gives back received messages that nobody has settled in their time: they become retries, due now, and the delivery counts
--- as an attempt. For one queue, or for all of them if p_queue is null; ends soon after p_limit messages. Messages that
+-- as an attempt. For one queue, or for all of them if p_queue is null; ends within 2 * p_limit messages. Messages that
 -- somebody is just settling are passed over and looked at again in a second.
 --
 -- p_look_from is a low-water mark that keeps the scan away from dead index entries under a held vacuum horizon. Returns how
@@ -81,7 +81,7 @@ BEGIN
                     FROM ${schema}.still_pulled(v_pull.worker_id, v_pull.n, v_pull.last_n, v_pull.id, v_pull.pulled_at) h
                     JOIN ${schema}.lease l ON l.worker_id = v_pull.worker_id AND l.n = h.n
                     WHERE NOT h.redelivered
-                    ORDER BY l.n FOR UPDATE OF l SKIP LOCKED) g;
+                    ORDER BY l.n LIMIT p_limit - returned FOR UPDATE OF l SKIP LOCKED) g;
                 SELECT array_agg(g.n) AS ns, array_agg(g.id) AS ids INTO v_again
                 FROM (
                     SELECT h.n, h.id
@@ -89,7 +89,7 @@ BEGIN
                     JOIN ${schema}.retry r ON r.subscription_id = v_subscription AND r.id = h.id
                         AND r.worker_id = v_pull.worker_id AND r.n = h.n
                     WHERE h.redelivered
-                    ORDER BY r.n, r.id FOR UPDATE OF r SKIP LOCKED) g;
+                    ORDER BY r.n, r.id LIMIT p_limit - returned FOR UPDATE OF r SKIP LOCKED) g;
                 -- A statement of its own after the locks: whoever extended a message before has committed, nobody can now.
                 SELECT array_agg(h.n ORDER BY h.n, h.id) FILTER (WHERE g.id IS NOT NULL) AS ns,
                     array_agg(h.id ORDER BY h.n, h.id) FILTER (WHERE g.id IS NOT NULL) AS ids,
@@ -108,10 +108,12 @@ BEGIN
                         array_fill(format('It was received by worker %s and not settled in its time', v_pull.worker_id),
                             ARRAY[cardinality(v_ns)]));
                 END LOOP;
-                returned := returned + v_free.free;
                 IF v_free.messages > v_free.free THEN
-                    v_look := v_now + interval '1 s';
+                    -- What was beyond the limit at once, what somebody has locked in a second.
+                    v_look := CASE WHEN p_limit - returned IN (cardinality(v_fresh.ns), cardinality(v_again.ns)) THEN v_now
+                        ELSE v_now + interval '1 s' END;
                 END IF;
+                returned := returned + v_free.free;
             END IF;
 
             DELETE FROM ${schema}.pulled p

@@ -7,6 +7,9 @@ SET plan_cache_mode = force_generic_plan
 SET jit = off
 SET enable_seqscan = off
 SET enable_bitmapscan = off
+-- Hash joins only: all others compare each message that is looked for with each one of its lease.
+SET enable_nestloop = off
+SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -25,7 +28,9 @@ BEGIN
             AND NOT EXISTS (SELECT 1 FROM unnest(p_leases, p_ids) AS g (n, id) WHERE g.n = l.n AND g.id = x.id)
         GROUP BY l.n
     ), shrunk AS (
-        UPDATE ${schema}.lease l SET xids = r.xids, ids = r.ids FROM rest r WHERE l.worker_id = p_worker AND l.n = r.n
+        UPDATE ${schema}.lease l SET xids = r.xids, ids = r.ids FROM rest r
+        -- ANY, because otherwise the hash join would read all leases of the worker.
+        WHERE l.worker_id = p_worker AND l.n = ANY (p_leases) AND l.n = r.n
     )
     DELETE FROM ${schema}.lease l
     WHERE l.worker_id = p_worker AND l.n = ANY (p_leases) AND l.n NOT IN (SELECT r.n FROM rest r);

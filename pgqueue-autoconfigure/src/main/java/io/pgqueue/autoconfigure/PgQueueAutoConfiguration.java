@@ -108,8 +108,10 @@ public final class PgQueueAutoConfiguration {
 			QueueListenerRegistry registry) {
 		Notifications notifications = new Notifications(new Database(infrastructure.pooled(), infrastructure.schema()));
 		String process = UUID.randomUUID().toString();
-		Notifier notifier = new Notifier((news) -> notifications.announce(process, news.queues(),
-				news.signs().stream().map(Sign::code).collect(Collectors.toSet())));
+		Notifier notifier = new Notifier(
+				(news) -> notifications.announce(process, news.queues(),
+						news.signs().stream().map(Sign::code).collect(Collectors.toSet())),
+				infrastructure.wakeUps().outages());
 		infrastructure.wakeUps().announceTo(notifier);
 		NotificationListener listener = new NotificationListener(infrastructure.direct(), infrastructure.schema(),
 				process, (echo) -> notifications.announce(echo, Set.of(), Set.of()), infrastructure.wakeUps(),

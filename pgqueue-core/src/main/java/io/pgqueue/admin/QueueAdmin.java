@@ -23,6 +23,8 @@ import io.pgqueue.engine.Queues;
 import io.pgqueue.engine.Queues.DeclaredQueue;
 import org.jspecify.annotations.Nullable;
 
+import org.springframework.dao.QueryTimeoutException;
+
 /**
  * Looks into queues and works on their dead letters. Applications and operators' tools
  * inject it; thread-safe.
@@ -171,8 +173,11 @@ public final class QueueAdmin {
 	}
 
 	private long redrive(DeadLetterFilter filter, Pace pace) {
-		return inBatches(filter, (subscription, deaths) -> this.deadLetters.redrive(subscription.id(), deaths,
-				pace.delaysMillis(deaths.size())));
+		return inBatches(filter, (subscription, deaths) -> {
+			int moved = this.deadLetters.redrive(subscription.id(), deaths, pace.delaysMillis(deaths.size()));
+			pace.passed(deaths.size());
+			return moved;
+		});
 	}
 
 	/**
@@ -211,12 +216,28 @@ public final class QueueAdmin {
 			Death last = new Death(from(filter), 0);
 			List<Death> batch = batch(subscription, filter, last, before);
 			while (!batch.isEmpty()) {
-				total += transition.applyAsInt(subscription, batch);
+				total += apply(transition, subscription, batch);
 				last = batch.get(batch.size() - 1);
 				batch = batch(subscription, filter, last, before);
 			}
 		}
 		return total;
+	}
+
+	// What the server does not do within its statement_timeout is done in smaller parts.
+	private static int apply(ToIntBiFunction<Subscription, List<Death>> transition, Subscription subscription,
+			List<Death> batch) {
+		try {
+			return transition.applyAsInt(subscription, batch);
+		}
+		catch (QueryTimeoutException ex) {
+			int half = batch.size() / 2;
+			if (half == 0) {
+				throw ex;
+			}
+			return apply(transition, subscription, batch.subList(0, half))
+					+ apply(transition, subscription, batch.subList(half, batch.size()));
+		}
 	}
 
 	private List<Death> batch(Subscription subscription, DeadLetterFilter filter, Death after, Instant before) {
@@ -279,13 +300,20 @@ public final class QueueAdmin {
 			this.perSecond = perSecond;
 		}
 
+		/**
+		 * Returns the delays of the next messages.
+		 */
 		long[] delaysMillis(int count) {
 			long elapsed = (System.nanoTime() - this.started) / 1_000_000;
 			long[] delays = new long[count];
 			for (int i = 0; i < count; i++) {
-				delays[i] = Math.max(0, (long) (this.messages++ * 1_000 / this.perSecond) - elapsed);
+				delays[i] = Math.max(0, (long) ((this.messages + i) * 1_000 / this.perSecond) - elapsed);
 			}
 			return delays;
+		}
+
+		void passed(int count) {
+			this.messages += count;
 		}
 
 	}

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 
 import org.springframework.dao.CannotAcquireLockException;
 import org.springframework.dao.DataAccessException;
+import org.springframework.dao.QueryTimeoutException;
 import org.springframework.jdbc.UncategorizedSQLException;
 import org.springframework.jdbc.datasource.ConnectionHolder;
 import org.springframework.jdbc.datasource.DataSourceUtils;
@@ -42,6 +43,8 @@ public final class Database {
 	private static final int LIMIT_MILLIS = 60_000;
 
 	private static final String LOCK_NOT_AVAILABLE = "55P03";
+
+	private static final String QUERY_CANCELED = "57014";
 
 	private static final Method TRANSACTION_ACTIVE = transactionActive();
 
@@ -191,15 +194,12 @@ public final class Database {
 	<T> T alone(String sql, Parameters parameters, Reader<T> reader) {
 		try (Connection connection = this.dataSource.getConnection()) {
 			int before = connection.getNetworkTimeout();
-			if (before > 0 && before <= LIMIT_MILLIS) {
-				return alone(connection, sql, parameters, reader);
-			}
-			connection.setNetworkTimeout(Runnable::run, LIMIT_MILLIS);
+			boolean limited = limit(connection);
 			try {
 				return alone(connection, sql, parameters, reader);
 			}
 			finally {
-				if (!connection.isClosed()) {
+				if (limited && !connection.isClosed()) {
 					connection.setNetworkTimeout(Runnable::run, before);
 				}
 			}
@@ -207,6 +207,19 @@ public final class Database {
 		catch (SQLException ex) {
 			throw translate(sql, ex);
 		}
+	}
+
+	/**
+	 * Limits how long statements of a connection wait for an answer.
+	 * @return whether that was needed
+	 */
+	boolean limit(Connection connection) throws SQLException {
+		int before = connection.getNetworkTimeout();
+		boolean unlimited = before <= 0 || before > LIMIT_MILLIS;
+		if (unlimited) {
+			connection.setNetworkTimeout(Runnable::run, LIMIT_MILLIS);
+		}
+		return unlimited;
 	}
 
 	<T> T alone(Connection connection, String sql, Parameters parameters, Reader<T> reader) throws SQLException {
@@ -232,6 +245,9 @@ public final class Database {
 		}
 		if (LOCK_NOT_AVAILABLE.equals(ex.getSQLState())) {
 			return new CannotAcquireLockException("pgqueue: somebody else holds what is needed locked", ex);
+		}
+		if (QUERY_CANCELED.equals(ex.getSQLState())) {
+			return new QueryTimeoutException("pgqueue: the server has cancelled the statement: " + ex.getMessage(), ex);
 		}
 		DataAccessException translated = this.translator.translate("pgqueue", sql, ex);
 		return (translated != null) ? translated : new UncategorizedSQLException("pgqueue", sql, ex);

@@ -33,6 +33,7 @@ final class OwnConnection implements AutoCloseable {
 			if (open == null) {
 				open = this.direct.getConnection();
 				this.connection = open;
+				this.database.limit(open);
 			}
 			return this.database.alone(open, sql, parameters, reader);
 		}

@@ -17,9 +17,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Pulls {
 
-	private static final int MOST_RETURNED = 1_000;
+	static final int MOST_RETURNED = 1_000;
 
 	private final Database database;
+
+	private final Portion returned = new Portion(MOST_RETURNED);
 
 	private final String register;
 
@@ -145,13 +147,17 @@ public final class Pulls {
 	 * @return how many were given back
 	 */
 	public int returnOverdue(String queue, OffsetDateTime lookFrom) {
-		return this.database.alone(this.returnOverdue, overdue(queue, lookFrom), Pulls::readReturned).messages();
+		return this.returned
+			.run(MOST_RETURNED,
+					(most) -> this.database.alone(this.returnOverdue, overdue(queue, most, lookFrom),
+							Pulls::readReturned))
+			.messages();
 	}
 
-	static Database.Parameters overdue(@Nullable String queue, OffsetDateTime lookFrom) {
+	static Database.Parameters overdue(@Nullable String queue, int most, OffsetDateTime lookFrom) {
 		return (statement) -> {
 			statement.setString(1, queue);
-			statement.setInt(2, MOST_RETURNED);
+			statement.setInt(2, most);
 			statement.setObject(3, lookFrom);
 		};
 	}

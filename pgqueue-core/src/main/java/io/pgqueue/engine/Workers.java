@@ -10,6 +10,8 @@ import javax.sql.DataSource;
 import io.pgqueue.engine.Pulls.Returned;
 import org.jspecify.annotations.Nullable;
 
+import org.springframework.dao.QueryTimeoutException;
+
 /**
  * Registration, signs of life and recovery, on one connection outside the pool, so that a
  * pool that is busy or exhausted cannot make a living worker look dead. To be used by one
@@ -22,6 +24,12 @@ public final class Workers implements AutoCloseable {
 	private static final int LETTERS_PER_EXPIRY = 500;
 
 	private final OwnConnection connection;
+
+	private final Portion recovered = new Portion(LEASES_PER_RECOVERY);
+
+	private final Portion expired = new Portion(LETTERS_PER_EXPIRY);
+
+	private final Portion returned = new Portion(Pulls.MOST_RETURNED);
 
 	private final String register;
 
@@ -140,17 +148,18 @@ public final class Workers implements AutoCloseable {
 	 * @return how many were taken; call again until 0
 	 */
 	public int recover(long worker) {
-		return this.connection.call(this.recover, (statement) -> {
+		return this.recovered.run(LEASES_PER_RECOVERY, (leases) -> this.connection.call(this.recover, (statement) -> {
 			statement.setLong(1, worker);
-			statement.setInt(2, LEASES_PER_RECOVERY);
+			statement.setInt(2, leases);
 		}, (results) -> {
 			results.next();
 			return results.getInt(1);
-		});
+		}));
 	}
 
 	/**
-	 * Hands back what a living worker holds by the books but not in its hands.
+	 * Hands back what a living worker holds by the books but not in its hands. What is
+	 * too much for one statement is done in several.
 	 * @param worker number of the worker
 	 * @param from first lease to look at
 	 * @param to last lease to look at
@@ -158,6 +167,19 @@ public final class Workers implements AutoCloseable {
 	 * @return how many messages were handed back
 	 */
 	public int reconcile(long worker, long from, long to, long[] inHand) {
+		try {
+			return reconcileAtOnce(worker, from, to, inHand);
+		}
+		catch (QueryTimeoutException ex) {
+			if (from >= to) {
+				throw ex;
+			}
+			long middle = from + (to - from) / 2;
+			return reconcile(worker, from, middle, inHand) + reconcile(worker, middle + 1, to, inHand);
+		}
+	}
+
+	private int reconcileAtOnce(long worker, long from, long to, long[] inHand) {
 		return this.connection.call(this.reconcile, (statement) -> {
 			statement.setLong(1, worker);
 			statement.setLong(2, from);
@@ -191,18 +213,18 @@ public final class Workers implements AutoCloseable {
 	 * @return what was done; call again if there may be more
 	 */
 	public Expired expireDeadLetters(@Nullable Expired last, Duration retention) {
-		return this.connection.call(this.expire, (statement) -> {
+		return this.expired.run(LETTERS_PER_EXPIRY, (most) -> this.connection.call(this.expire, (statement) -> {
 			statement.setInt(1, (last != null) ? last.subscription() : 0);
 			statement.setObject(2, (last != null) ? last.from() : OffsetDateTime.MIN);
 			statement.setLong(3, retention.toMillis());
-			statement.setInt(4, LETTERS_PER_EXPIRY);
+			statement.setInt(4, most);
 		}, (results) -> {
 			results.next();
 			int deleted = results.getInt(1);
-			boolean more = deleted == LETTERS_PER_EXPIRY;
+			boolean more = deleted == most;
 			return new Expired(deleted, more, results.getInt(2),
 					more ? results.getObject(3, OffsetDateTime.class) : OffsetDateTime.MIN);
-		});
+		}));
 	}
 
 	/**
@@ -220,7 +242,8 @@ public final class Workers implements AutoCloseable {
 	 * @return how many were given back; call again until none
 	 */
 	public Returned returnOverdue(OffsetDateTime lookFrom) {
-		return this.connection.call(this.returnOverdue, Pulls.overdue(null, lookFrom), Pulls::readReturned);
+		return this.returned.run(Pulls.MOST_RETURNED, (most) -> this.connection.call(this.returnOverdue,
+				Pulls.overdue(null, most, lookFrom), Pulls::readReturned));
 	}
 
 	@Override

@@ -25,6 +25,8 @@ final class Dispatcher {
 
 	static final Duration AHEAD = Duration.ofMillis(100);
 
+	private static final long LONGEST_WAIT_MILLIS = 1_000;
+
 	private static final Logger logger = LoggerFactory.getLogger(Dispatcher.class);
 
 	/**
@@ -58,6 +60,8 @@ final class Dispatcher {
 
 	private boolean stopped;
 
+	private boolean warned;
+
 	private double nanosPerUnit = Double.POSITIVE_INFINITY;
 
 	Dispatcher(int concurrency, int mostAhead, Executor executor, MessageProcessor processor) {
@@ -74,11 +78,12 @@ final class Dispatcher {
 	 */
 	synchronized int awaitRoom() throws InterruptedException {
 		while (!this.stopped) {
+			startRunners();
 			int room = room();
 			if (room > 0) {
 				return room;
 			}
-			wait();
+			wait(LONGEST_WAIT_MILLIS);
 		}
 		return 0;
 	}
@@ -132,7 +137,23 @@ final class Dispatcher {
 		while (!this.stopped && this.runners.size() + this.starting + this.kept < this.concurrency
 				&& this.starting < this.buffer.size()) {
 			this.starting++;
-			this.executor.execute(this::run);
+			try {
+				this.executor.execute(this::run);
+			}
+			catch (RuntimeException | Error ex) {
+				// No memory for a thread, for example: whoever waits for room tries
+				// again.
+				this.starting--;
+				warn(ex);
+				return;
+			}
+		}
+	}
+
+	private void warn(Throwable ex) {
+		if (!this.warned) {
+			this.warned = true;
+			logger.error("No thread could be started for a handler, trying again every second", ex);
 		}
 	}
 
@@ -142,6 +163,19 @@ final class Dispatcher {
 			this.starting--;
 			this.runners.add(thread);
 		}
+		try {
+			handle(thread);
+		}
+		finally {
+			// Unless it has ended as it should, in which case it is no longer there.
+			synchronized (this) {
+				this.runners.remove(thread);
+				notifyAll();
+			}
+		}
+	}
+
+	private void handle(Thread thread) {
 		TransactionTurn turn = this.processor.newTurn();
 		List<Delivery> unit = next(thread);
 		while (unit != null) {

@@ -7,12 +7,15 @@ import java.util.stream.Collectors;
 
 import io.pgqueue.AckMode;
 import io.pgqueue.BatchResult;
+import io.pgqueue.TransactionTimeoutException;
+import io.pgqueue.engine.SqlFailures;
 import io.pgqueue.listener.QueueListenerContainer.Collaborators;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 import org.springframework.messaging.Message;
+import org.springframework.transaction.TransactionSystemException;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -84,11 +87,28 @@ final class HandlerTransactions {
 			return ex.getCause();
 		}
 		catch (Throwable ex) {
-			return ex;
+			return explained(ex, handling);
 		}
 		finally {
 			handling.end();
 		}
+	}
+
+	// When the server has closed the connection, the rollback fails too, and hides why.
+	private Throwable explained(Throwable failure, Handling handling) {
+		RuntimeException hidden = handling.ackFailure();
+		if (failure instanceof TransactionSystemException rollback && hidden != null
+				&& rollback.getApplicationException() == null) {
+			rollback.initApplicationException(hidden);
+		}
+		String setting = SqlFailures.endedBy(failure);
+		if (setting == null && hidden != null) {
+			setting = SqlFailures.endedBy(hidden);
+		}
+		return (setting != null) ? new TransactionTimeoutException(
+				"The server has ended a transaction of listener '" + this.options.id() + "' because of its setting "
+						+ setting + ": let less time pass between the handler's statements, or make the setting longer",
+				failure) : failure;
 	}
 
 	private void handle(Handling handling, List<Message<?>> messages) throws Exception {

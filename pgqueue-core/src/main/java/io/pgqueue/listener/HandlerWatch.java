@@ -28,6 +28,8 @@ final class HandlerWatch {
 
 	private volatile boolean running = true;
 
+	private boolean warned;
+
 	HandlerWatch(Supplier<Collection<QueueListenerContainer>> containers, QueueWorker worker) {
 		this.containers = containers;
 		this.worker = worker;
@@ -45,29 +47,35 @@ final class HandlerWatch {
 	}
 
 	private void run() {
-		try {
-			while (this.running) {
-				this.stop.await(INTERVAL);
-				check();
+		while (this.running) {
+			this.stop.await(INTERVAL);
+			try {
+				Set<Long> cancelled = this.worker.takeCancelled();
+				this.containers.get().forEach((container) -> check(container, cancelled));
 			}
-		}
-		catch (InterruptedException ex) {
-			Thread.currentThread().interrupt();
+			catch (RuntimeException | Error ex) {
+				warn("of all listeners", ex);
+			}
 		}
 	}
 
-	private void check() {
-		Set<Long> cancelled = this.worker.takeCancelled();
-		for (QueueListenerContainer container : this.containers.get()) {
-			try {
-				if (!cancelled.isEmpty()) {
-					container.cancel(cancelled);
-				}
-				container.checkTimes();
+	private void check(QueueListenerContainer container, Set<Long> cancelled) {
+		try {
+			if (!cancelled.isEmpty()) {
+				container.cancel(cancelled);
 			}
-			catch (RuntimeException | Error ex) {
-				logger.error("The times of listener '{}' could not be checked", container.options().id(), ex);
-			}
+			container.checkTimes();
+		}
+		catch (RuntimeException | Error ex) {
+			warn("of '" + container.options().id() + "'", ex);
+		}
+	}
+
+	// Once, because the next look is only a moment away.
+	private void warn(String whose, Throwable ex) {
+		if (!this.warned) {
+			this.warned = true;
+			logger.error("The times of handlers {} could not be checked, trying again and again", whose, ex);
 		}
 	}
 

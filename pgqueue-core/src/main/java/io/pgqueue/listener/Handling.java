@@ -36,6 +36,8 @@ final class Handling {
 
 	private boolean concluded;
 
+	private volatile @Nullable RuntimeException ackFailure;
+
 	private volatile @Nullable BatchResult result;
 
 	Handling(List<Delivery> deliveries, MessageProcessor processor, Dispatcher.Slot slot, Duration timeout) {
@@ -172,6 +174,18 @@ final class Handling {
 
 	void setRolledBack(boolean rolledBack) {
 		this.rolledBack = rolledBack;
+	}
+
+	/**
+	 * Returns why the messages could not be acknowledged in the transaction, if that was
+	 * tried in vain.
+	 */
+	@Nullable RuntimeException ackFailure() {
+		return this.ackFailure;
+	}
+
+	void setAckFailure(RuntimeException ackFailure) {
+		this.ackFailure = ackFailure;
 	}
 
 	boolean isLeaseLost() {

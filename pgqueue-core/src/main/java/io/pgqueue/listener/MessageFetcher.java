@@ -13,15 +13,19 @@ import io.pgqueue.engine.Leases;
 import io.pgqueue.engine.Leases.Claim;
 import io.pgqueue.engine.Leases.ClaimRequest;
 import io.pgqueue.engine.Leases.Failure;
+import io.pgqueue.engine.Portion;
 import io.pgqueue.engine.Queues.DeclaredQueue;
 import io.pgqueue.engine.WorkerGoneException;
 import io.pgqueue.listener.QueueListenerContainer.Collaborators;
+import io.pgqueue.wakeup.OutageLog;
 import io.pgqueue.wakeup.WakeUp;
 import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.Incarnation;
 import io.pgqueue.worker.QueueWorker;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+
+import org.springframework.dao.QueryTimeoutException;
 
 /**
  * Claims for one container: wait for room, claim, hand over, wait for a reason to look
@@ -68,6 +72,17 @@ final class MessageFetcher implements Runnable {
 
 	private final WakeUp wakeUp;
 
+	/**
+	 * How many messages to claim at most, whatever there is room for.
+	 */
+	private final Portion portion;
+
+	private final OutageLog outages;
+
+	private final String failure;
+
+	private final String lostConnections;
+
 	private OffsetDateTime dueFrom = OffsetDateTime.MIN;
 
 	private long lastFullLook = System.nanoTime();
@@ -91,21 +106,27 @@ final class MessageFetcher implements Runnable {
 		this.wakeUps = collaborators.wakeUps();
 		this.dispatcher = dispatcher;
 		this.wakeUp = wakeUp;
+		this.portion = new Portion(options.batchSize());
+		this.outages = this.worker.outages();
+		this.failure = "Queue '" + options.queue() + "' cannot be read";
+		this.lostConnections = processor.lostConnections();
 	}
 
 	@Override
 	public void run() {
-		try {
-			while (this.running) {
+		while (this.running) {
+			try {
 				int room = this.dispatcher.awaitRoom();
 				if (room > 0) {
 					this.wakeUp.await(fetch(room));
 				}
 			}
+			catch (InterruptedException ex) {
+				logger.debug("Somebody has interrupted the fetcher of '{}', which goes on", this.options.id());
+			}
 		}
-		catch (InterruptedException ex) {
-			Thread.currentThread().interrupt();
-		}
+		this.outages.ended(this.failure);
+		this.outages.ended(this.lostConnections);
 	}
 
 	void stop() {
@@ -129,16 +150,24 @@ final class MessageFetcher implements Runnable {
 		if (incarnation == null) {
 			return Duration.ZERO;
 		}
+		int most = this.portion.size();
+		int limit = this.batch ? most : Math.min(room, most);
 		try {
-			int limit = this.batch ? this.options.batchSize() : Math.min(room, this.options.batchSize());
 			Claim claim = claim(incarnation, limit);
 			this.lastPoll = System.nanoTime();
 			this.failures = 0;
+			this.portion.done();
+			this.outages.worked(this.failure);
+			this.outages.worked(this.lostConnections);
 			return pause(claim);
 		}
 		catch (WorkerGoneException ex) {
 			this.worker.reportGone(incarnation);
 			return Duration.ZERO;
+		}
+		catch (QueryTimeoutException ex) {
+			this.portion.cancelled(limit);
+			return backoff(ex);
 		}
 		catch (RuntimeException | Error ex) {
 			return backoff(ex);
@@ -157,19 +186,20 @@ final class MessageFetcher implements Runnable {
 		int numbers = this.single ? (limit + 1) | 1 : 1;
 		long number = incarnation.nextLeases(numbers);
 		Claim claim;
+		List<Delivery> deliveries;
 		try {
 			claim = this.leases.claim(new ClaimRequest(incarnation.worker(), number, this.queue.queueId(),
 					this.queue.subscriptionId(), limit, CLAIM_BYTES, this.dueFrom,
 					this.options.expired() == ExpiredMessages.DEAD_LETTER, this.single));
+			deliveries = deliveries(claim.messages(), incarnation);
+			incarnation.claimed(number, numbers, claim.messages());
+			keepSuspectsApart(deliveries, incarnation);
 		}
-		catch (RuntimeException ex) {
+		catch (RuntimeException | Error ex) {
 			this.worker.reportFailedClaim(incarnation, number, numbers);
 			throw ex;
 		}
 		this.dueFrom = claim.dueFrom();
-		List<Delivery> deliveries = deliveries(claim.messages(), incarnation);
-		incarnation.claimed(number, numbers, claim.messages());
-		keepSuspectsApart(deliveries, incarnation);
 		if (claim.expired() > 0) {
 			reportExpired(claim.expired());
 		}
@@ -254,9 +284,8 @@ final class MessageFetcher implements Runnable {
 	}
 
 	private Duration backoff(Throwable ex) {
-		if (this.failures++ == 0) {
-			logger.warn("Queue '{}' cannot be read, trying again: {}", this.options.queue(), ex.toString());
-		}
+		this.failures++;
+		this.outages.failed(this.failure, ex);
 		long most = Math.min(100L << Math.min(this.failures, 6), 5_000);
 		return Duration.ofMillis(ThreadLocalRandom.current().nextLong(most / 2, most));
 	}

@@ -9,6 +9,7 @@ import io.pgqueue.AckMode;
 import io.pgqueue.BatchFailedException;
 import io.pgqueue.HandlerTimeoutException;
 import io.pgqueue.Verdict;
+import io.pgqueue.engine.SqlFailures;
 import io.pgqueue.listener.QueueListenerContainer.Collaborators;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -43,6 +44,8 @@ final class MessageProcessor {
 
 	private final TransactionTurns turns;
 
+	private final String lostConnections;
+
 	private volatile boolean stopping;
 
 	MessageProcessor(ContainerOptions options, HandlerMethodInvoker handler, Collaborators shared) {
@@ -53,6 +56,14 @@ final class MessageProcessor {
 		this.open = new OpenHandlings(options, this);
 		this.failurePolicy = new FailurePolicy(options, handler);
 		this.turns = new TransactionTurns(shared.transactions());
+		this.lostConnections = "Listener '" + options.id() + "' loses its connections";
+	}
+
+	/**
+	 * Returns the words for handlers that cannot reach the database.
+	 */
+	String lostConnections() {
+		return this.lostConnections;
 	}
 
 	/**
@@ -136,8 +147,9 @@ final class MessageProcessor {
 			TransactionalAck.settle(deliveries, this.shared.leases()::settleDurably);
 		}
 		catch (RuntimeException ex) {
-			logger.warn("{} messages of queue '{}' could not be acknowledged on receipt and are not handled: {}",
-					deliveries.size(), this.options.queue(), ex.toString());
+			this.shared.worker().outages().failed(this.lostConnections, ex);
+			logger.debug("{} messages of queue '{}' are not handled, because they could not be acknowledged first",
+					deliveries.size(), this.options.queue(), ex);
 			deliveries.forEach(Delivery::setUnsure);
 			deliveries.forEach(this::release);
 			return false;
@@ -297,6 +309,12 @@ final class MessageProcessor {
 
 	private void log(Delivery delivery, Verdict verdict, Throwable failure) {
 		long id = delivery.message().id();
+		logger.debug("Failure of message {}", id, failure);
+		if (verdict instanceof Verdict.Retry && SqlFailures.isConnectionLost(failure)) {
+			// All handlers fail then: a line for each would tell nothing more.
+			this.shared.worker().outages().failed(this.lostConnections, failure);
+			return;
+		}
 		if (verdict instanceof Verdict.DeadLetter dead) {
 			logger.warn("Message {} of queue '{}' is a dead letter, {}: {}", id, this.options.queue(), dead.reason(),
 					ErrorText.oneLine(failure));
@@ -311,7 +329,6 @@ final class MessageProcessor {
 			logger.info("Message {} of queue '{}' failed and is acknowledged by the error handler: {}", id,
 					this.options.queue(), ErrorText.oneLine(failure));
 		}
-		logger.debug("Failure of message {}", id, failure);
 	}
 
 }

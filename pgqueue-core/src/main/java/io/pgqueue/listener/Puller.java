@@ -8,23 +8,21 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 
+import io.pgqueue.engine.Portion;
 import io.pgqueue.engine.Pulls;
 import io.pgqueue.engine.Pulls.Marks;
 import io.pgqueue.engine.Pulls.Pull;
 import io.pgqueue.engine.Pulls.PullRequest;
 import io.pgqueue.engine.Queues;
 import io.pgqueue.engine.WorkerGoneException;
+import io.pgqueue.wakeup.OutageLog;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Claims for a {@link QueueReceiver}: knows its number and the lease numbers it has used,
  * and gives back what others have held for too long. Thread-safe.
  */
 final class Puller {
-
-	private static final Logger logger = LoggerFactory.getLogger(Puller.class);
 
 	private static final long PULL_BYTES = 16L * 1024 * 1024;
 
@@ -35,6 +33,15 @@ final class Puller {
 	 * seen, which takes milliseconds.
 	 */
 	private static final long BUSY_NANOS = Duration.ofSeconds(1).toNanos();
+
+	private static final int MOST = 10_000;
+
+	private final OutageLog outages = new OutageLog();
+
+	/**
+	 * How many messages to claim at most, whatever is asked for.
+	 */
+	private final Portion portion = new Portion(MOST);
 
 	private final Pulls pulls;
 
@@ -76,7 +83,8 @@ final class Puller {
 		if (last == null || now - last.lastFull() >= FULL_LOOK_NANOS) {
 			last = new Look(Marks.NONE, now);
 		}
-		Optional<Pull> pull = claim(queue, max, millis, last.marks());
+		Marks marks = last.marks();
+		Optional<Pull> pull = this.portion.run(max, (most) -> claim(queue, most, millis, marks));
 		if (pull.isEmpty()) {
 			this.looks.remove(queue);
 			throw this.queues.unknown(queue);
@@ -117,11 +125,14 @@ final class Puller {
 	// What was pulled is in hand already: it must not be lost because of what others
 	// hold.
 	private boolean returnOverdue(String queue, Marks marks) {
+		String failure = "Overdue messages of queue '" + queue + "' cannot be given back";
 		try {
-			return this.pulls.returnOverdue(queue, marks.lookFrom()) > 0;
+			boolean returned = this.pulls.returnOverdue(queue, marks.lookFrom()) > 0;
+			this.outages.worked(failure);
+			return returned;
 		}
 		catch (RuntimeException ex) {
-			logger.warn("Overdue messages of queue '{}' cannot be given back: {}", queue, ex.toString());
+			this.outages.failed(failure, ex);
 			return false;
 		}
 	}

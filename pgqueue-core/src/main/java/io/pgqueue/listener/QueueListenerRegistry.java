@@ -83,7 +83,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		this.promoter = new Promoter(database, wakeUps);
 		this.transactions = transactions;
 		QueueEventListener safe = QueueEventListeners.of(List.of(events));
-		this.settler = new Settler(leases, safe, wakeUps);
+		this.settler = new Settler(leases, safe, wakeUps, worker.outages());
 		this.collaborators = new Collaborators(leases, worker, this.settler, wakeUps, safe,
 				new Semaphore(transactions, true), new Quarantine());
 	}

@@ -1,10 +1,10 @@
 package io.pgqueue.listener;
 
 import java.time.Duration;
-import java.util.ArrayList;
+import java.util.ArrayDeque;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -12,6 +12,7 @@ import java.util.concurrent.locks.LockSupport;
 
 import io.pgqueue.QueueEventListener;
 import io.pgqueue.engine.Leases;
+import io.pgqueue.wakeup.OutageLog;
 import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.Incarnation;
 import org.jspecify.annotations.Nullable;
@@ -39,6 +40,8 @@ final class Settler {
 
 	private static final int MOST_AT_ONCE = 2_000;
 
+	private static final String FAILURE = "Outcomes cannot be written";
+
 	private static final Duration STOP_LIMIT = Duration.ofSeconds(3);
 
 	private final Leases leases;
@@ -47,7 +50,11 @@ final class Settler {
 
 	private final WakeUps wakeUps;
 
+	private final OutageLog outages;
+
 	private final BlockingQueue<Outcome> incoming = new ArrayBlockingQueue<>(CAPACITY);
+
+	private final Queue<Outcome> collected = new ArrayDeque<>();
 
 	private final Map<Incarnation, Unsettled> unsettled = new LinkedHashMap<>();
 
@@ -59,10 +66,11 @@ final class Settler {
 
 	private volatile long stopBy;
 
-	Settler(Leases leases, QueueEventListener events, WakeUps wakeUps) {
+	Settler(Leases leases, QueueEventListener events, WakeUps wakeUps, OutageLog outages) {
 		this.leases = leases;
 		this.events = events;
 		this.wakeUps = wakeUps;
+		this.outages = outages;
 	}
 
 	synchronized void start() {
@@ -130,34 +138,37 @@ final class Settler {
 	}
 
 	private void run() {
-		List<Outcome> outcomes = new ArrayList<>();
-		try {
-			boolean written = true;
-			while (written && (this.running || !this.incoming.isEmpty())) {
-				collect(outcomes);
+		boolean written = true;
+		while (written && (this.running || !this.incoming.isEmpty() || !this.collected.isEmpty())) {
+			try {
+				collect();
 				written = write(System.nanoTime() - LINGER.toNanos());
 			}
-			if (written) {
-				write(System.nanoTime());
+			catch (RuntimeException | Error ex) {
+				this.outages.failed(FAILURE, ex);
+				pause(LINGER.toMillis());
 			}
 		}
-		catch (InterruptedException ex) {
-			Thread.currentThread().interrupt();
+		if (written) {
+			write(System.nanoTime());
 		}
+		this.outages.ended(FAILURE);
 	}
 
-	private void collect(List<Outcome> outcomes) throws InterruptedException {
-		outcomes.clear();
-		if (this.incoming.drainTo(outcomes, MOST_AT_ONCE) == 0) {
+	// What was collected is forgotten one by one, so that nothing is lost if memory runs
+	// out in between.
+	private void collect() {
+		if (this.incoming.drainTo(this.collected, MOST_AT_ONCE) == 0) {
 			sleep();
-			this.incoming.drainTo(outcomes, MOST_AT_ONCE);
+			this.incoming.drainTo(this.collected, MOST_AT_ONCE);
 		}
 		long now = System.nanoTime();
-		for (Outcome outcome : outcomes) {
+		for (Outcome outcome = this.collected.peek(); outcome != null; outcome = this.collected.peek()) {
 			this.unsettled
 				.computeIfAbsent(outcome.delivery().lease().incarnation(),
 						(incarnation) -> new Unsettled(incarnation, this.leases, this.events, this.wakeUps))
 				.add(outcome, now);
+			this.collected.remove();
 		}
 	}
 
@@ -165,44 +176,51 @@ final class Settler {
 	 * Sleeps until woken. Whoever adds the first outcome sees that this is idle, or is
 	 * seen.
 	 */
-	private void sleep() throws InterruptedException {
+	private void sleep() {
 		this.idle = this.unsettled.isEmpty();
 		if (this.running && this.incoming.isEmpty()) {
 			LockSupport.parkNanos(this, (this.idle ? IDLE : LINGER).toNanos());
 		}
 		this.idle = false;
-		if (Thread.interrupted()) {
-			throw new InterruptedException();
+		// Whoever interrupts this thread does not end it.
+		Thread.interrupted();
+	}
+
+	private static void pause(long millis) {
+		try {
+			TimeUnit.MILLISECONDS.sleep(millis);
+		}
+		catch (InterruptedException ex) {
+			// The same: then the pause was shorter.
 		}
 	}
 
 	/**
 	 * Writes what is due and tells whether that was possible before the stop.
 	 */
-	private boolean write(long waitedSince) throws InterruptedException {
+	private boolean write(long waitedSince) {
 		for (Unsettled one : this.unsettled.values()) {
 			int failures = 0;
-			while (!tryWrite(one, waitedSince, failures)) {
+			while (!tryWrite(one, waitedSince)) {
 				if (!this.running && System.nanoTime() - this.stopBy > 0) {
 					logger.warn("Outcomes could not be written before the stop: their messages are delivered again");
 					return false;
 				}
-				TimeUnit.MILLISECONDS.sleep(Math.min(100L << Math.min(failures++, 6), 5_000));
+				pause(Math.min(100L << Math.min(failures++, 6), 5_000));
 			}
 		}
 		this.unsettled.values().removeIf(Unsettled::isEmpty);
 		return true;
 	}
 
-	private static boolean tryWrite(Unsettled one, long waitedSince, int failures) {
+	private boolean tryWrite(Unsettled one, long waitedSince) {
 		try {
 			one.write(waitedSince);
+			this.outages.worked(FAILURE);
 			return true;
 		}
 		catch (RuntimeException | Error ex) {
-			if (failures == 0) {
-				logger.warn("Outcomes cannot be written, trying again: {}", ex.toString());
-			}
+			this.outages.failed(FAILURE, ex);
 			return false;
 		}
 	}

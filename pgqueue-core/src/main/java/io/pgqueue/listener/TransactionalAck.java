@@ -46,6 +46,11 @@ final class TransactionalAck implements TransactionSynchronization {
 			this.handling.setLeaseLost();
 			throw ex;
 		}
+		catch (RuntimeException ex) {
+			// If the rollback fails as well, nobody else gets to see it.
+			this.handling.setAckFailure(ex);
+			throw ex;
+		}
 	}
 
 	private void acknowledge() {

@@ -16,6 +16,7 @@ import io.pgqueue.Verdict;
 import io.pgqueue.engine.Leases;
 import io.pgqueue.engine.Leases.Failure;
 import io.pgqueue.engine.Leases.Held;
+import io.pgqueue.engine.Portion;
 import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.Incarnation;
 import org.slf4j.Logger;
@@ -35,6 +36,10 @@ final class Unsettled {
 
 	private static final Comparator<Outcome> BY_LEASE = Comparator
 		.comparingLong((outcome) -> outcome.delivery().lease().number());
+
+	private static final int MOST_AT_ONCE = 1_000;
+
+	private final Portion portion = new Portion(MOST_AT_ONCE);
 
 	private final Incarnation incarnation;
 
@@ -115,9 +120,15 @@ final class Unsettled {
 		}
 		failed.sort(BY_LEASE);
 		try {
-			moved(failed,
-					transition.apply(this.incarnation.worker(), failed.stream().map(Unsettled::failure).toList()));
-			failed.clear();
+			while (!failed.isEmpty()) {
+				this.portion.run(failed.size(), (most) -> {
+					List<Outcome> some = failed.subList(0, most);
+					moved(some, transition.apply(this.incarnation.worker(),
+							some.stream().map(Unsettled::failure).toList()));
+					some.clear();
+					return true;
+				});
+			}
 		}
 		catch (DataIntegrityViolationException | UncategorizedSQLException ex) {
 			// One of them cannot be stored: find out which, so that the others can.
@@ -166,34 +177,55 @@ final class Unsettled {
 	}
 
 	private void acknowledge(long waitedSince) {
+		List<Lease> due = new ArrayList<>();
+		for (Lease lease : this.acknowledged) {
+			if (lease.isComplete() || lease.waitingSince() - waitedSince <= 0) {
+				due.add(lease);
+			}
+		}
+		due.sort(Comparator.comparingLong(Lease::number));
+		this.redelivered.sort(BY_LEASE);
+		while (!due.isEmpty() || !this.redelivered.isEmpty()) {
+			this.portion.run(MOST_AT_ONCE, (most) -> acknowledgeSome(due, most));
+		}
+	}
+
+	/**
+	 * Acknowledges the first of what is due.
+	 * @return how many messages
+	 */
+	private int acknowledgeSome(List<Lease> due, int most) {
 		List<Long> whole = new ArrayList<>();
 		List<Held> parts = new ArrayList<>();
-		List<Lease> settled = new ArrayList<>();
-		for (Lease lease : this.acknowledged) {
+		List<List<Outcome>> written = new ArrayList<>();
+		for (Lease lease : due) {
+			List<Outcome> outcomes = lease.acknowledged();
+			int left = most - whole.size() - parts.size();
+			if (left <= 0) {
+				break;
+			}
 			if (lease.isComplete()) {
 				whole.add(lease.number());
-				settled.add(lease);
 			}
-			else if (lease.waitingSince() - waitedSince <= 0) {
-				lease.acknowledged().forEach((outcome) -> parts.add(outcome.delivery().held()));
-				settled.add(lease);
+			else {
+				outcomes = outcomes.subList(0, Math.min(left, outcomes.size()));
+				outcomes.forEach((outcome) -> parts.add(outcome.delivery().held()));
 			}
+			written.add(outcomes);
 		}
-		if (settled.isEmpty() && this.redelivered.isEmpty()) {
-			return;
+		List<Outcome> again = this.redelivered.subList(0, Math.min(most, this.redelivered.size()));
+		Set<Held> lost = new HashSet<>(this.leases.settle(this.incarnation.worker(), whole, parts,
+				again.stream().map((outcome) -> outcome.delivery().held()).toList()));
+		written.add(again);
+		int messages = 0;
+		for (List<Outcome> some : written) {
+			messages += some.size();
+			some.forEach((outcome) -> acknowledged(outcome, lost));
+			some.clear();
 		}
-		whole.sort(null);
-		parts.sort(Comparator.comparingLong(Held::lease));
-		this.redelivered.sort(BY_LEASE);
-		List<Held> again = this.redelivered.stream().map((outcome) -> outcome.delivery().held()).toList();
-		Set<Held> lost = new HashSet<>(this.leases.settle(this.incarnation.worker(), whole, parts, again));
-		for (Lease lease : settled) {
-			lease.acknowledged().forEach((outcome) -> acknowledged(outcome, lost));
-			lease.acknowledged().clear();
-			this.acknowledged.remove(lease);
-		}
-		this.redelivered.forEach((outcome) -> acknowledged(outcome, lost));
-		this.redelivered.clear();
+		due.removeIf((lease) -> lease.acknowledged().isEmpty());
+		this.acknowledged.removeIf((lease) -> lease.acknowledged().isEmpty());
+		return messages;
 	}
 
 	private void acknowledged(Outcome outcome, Set<Held> lost) {

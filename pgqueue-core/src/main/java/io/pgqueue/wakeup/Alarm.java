@@ -41,9 +41,8 @@ public final class Alarm {
 	 * @param limit how long at most
 	 * @return whether a message was reported whose due time had passed before it was
 	 * committed
-	 * @throws InterruptedException if the thread is interrupted
 	 */
-	public boolean await(Duration limit) throws InterruptedException {
+	public boolean await(Duration limit) {
 		synchronized (this) {
 			this.asleep = true;
 			this.wakesAt = System.nanoTime() + limit.toNanos();

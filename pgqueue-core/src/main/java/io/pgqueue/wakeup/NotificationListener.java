@@ -47,6 +47,8 @@ public final class NotificationListener {
 
 	private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(10);
 
+	private static final String FAILURE = "Notifications cannot be received, so that queues are polled";
+
 	private static final Duration STOP_LIMIT = Duration.ofSeconds(2);
 
 	private final DataSource direct;
@@ -69,7 +71,10 @@ public final class NotificationListener {
 
 	private volatile State state = State.STOPPED;
 
-	private boolean reported;
+	/**
+	 * What the log says last about notifications that arrive.
+	 */
+	private State reported = State.STOPPED;
 
 	private boolean heardItself;
 
@@ -164,11 +169,9 @@ public final class NotificationListener {
 				this.stop.await(backoff(failures));
 			}
 		}
-		catch (InterruptedException ex) {
-			Thread.currentThread().interrupt();
-		}
 		finally {
 			this.wakeUps.setSafetyInterval(Duration.ZERO);
+			this.wakeUps.outages().ended(FAILURE);
 		}
 	}
 
@@ -182,7 +185,7 @@ public final class NotificationListener {
 		this.wakeUps.wakeAll();
 	}
 
-	private void follow(Connection open) throws SQLException, InterruptedException {
+	private void follow(Connection open) throws SQLException {
 		long nextTest = System.nanoTime();
 		while (isRunning()) {
 			if (this.state != State.ARRIVING && System.nanoTime() - nextTest >= 0) {
@@ -213,14 +216,21 @@ public final class NotificationListener {
 		if (this.heardItself) {
 			this.state = State.ARRIVING;
 			this.wakeUps.setSafetyInterval(this.safetyInterval);
-			logger.info("Notifications arrive: idle queues are looked into every {}", this.safetyInterval);
-			this.reported = false;
+			if (this.reported != State.ARRIVING) {
+				this.reported = State.ARRIVING;
+				logger.info("Notifications arrive: idle queues are looked into every {}", this.safetyInterval);
+			}
+			this.wakeUps.outages().worked(FAILURE);
 		}
 		else if (isRunning()) {
 			this.state = State.SILENT;
-			report("Notifications do not arrive, so that queues are polled: probably there is a pooler in transaction mode,"
-					+ " such as PgBouncer, between this process and the server. Set pgqueue.direct.url to an address without it",
-					null);
+			if (this.reported != State.SILENT) {
+				this.reported = State.SILENT;
+				logger.warn("Notifications do not arrive, so that queues are polled: probably there is a pooler in"
+						+ " transaction mode, such as PgBouncer, between this process and the server."
+						+ " Set pgqueue.direct.url to an address without it");
+			}
+			this.wakeUps.outages().worked(FAILURE);
 		}
 	}
 
@@ -280,14 +290,7 @@ public final class NotificationListener {
 		this.wakeUps.setSafetyInterval(Duration.ZERO);
 		// Whoever sleeps for long must look at the pace anew.
 		this.wakeUps.wakeAll();
-		report("Notifications cannot be received, so that queues are polled; trying again", ex);
-	}
-
-	private void report(String what, @Nullable Throwable ex) {
-		if (!this.reported) {
-			this.reported = true;
-			logger.warn((ex != null) ? what + ": " + ex : what);
-		}
+		this.wakeUps.outages().failed(FAILURE, ex);
 	}
 
 	private static Duration backoff(int failures) {

@@ -8,8 +8,6 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Tells other processes what this one has committed. However many transactions commit, it
@@ -18,8 +16,6 @@ import org.slf4j.LoggerFactory;
  * be part of a business transaction. One thread.
  */
 public final class Notifier {
-
-	private static final Logger logger = LoggerFactory.getLogger(Notifier.class);
 
 	/**
 	 * Time between two notifications.
@@ -35,7 +31,11 @@ public final class Notifier {
 
 	private static final Duration STOP_LIMIT = Duration.ofSeconds(2);
 
+	private static final String FAILURE = "Other processes cannot be notified, they find what was sent when they poll";
+
 	private final Consumer<News> sender;
+
+	private final OutageLog outages;
 
 	private final WakeUp wakeUp = new WakeUp();
 
@@ -50,9 +50,11 @@ public final class Notifier {
 	/**
 	 * Creates a notifier that is not yet running.
 	 * @param sender sends one notification; what it throws is logged
+	 * @param outages where it is logged
 	 */
-	public Notifier(Consumer<News> sender) {
+	public Notifier(Consumer<News> sender, OutageLog outages) {
 		this.sender = sender;
+		this.outages = outages;
 	}
 
 	/**
@@ -113,35 +115,26 @@ public final class Notifier {
 	}
 
 	private void run() {
-		boolean failed = false;
-		try {
-			while (this.thread == Thread.currentThread()) {
-				this.wakeUp.await(Duration.ofMinutes(1));
-				failed = send(failed);
-				this.stop.await(failed ? AFTER_FAILURE : PACE);
-			}
-			send(failed);
+		while (this.thread == Thread.currentThread()) {
+			this.wakeUp.await(Duration.ofMinutes(1));
+			this.stop.await(send() ? PACE : AFTER_FAILURE);
 		}
-		catch (InterruptedException ex) {
-			Thread.currentThread().interrupt();
-		}
+		send();
+		this.outages.ended(FAILURE);
 	}
 
-	private boolean send(boolean failedBefore) {
-		News news = take();
-		if (news == null) {
-			return false;
-		}
+	private boolean send() {
 		try {
-			this.sender.accept(news);
-			return false;
+			News news = take();
+			if (news != null) {
+				this.sender.accept(news);
+			}
+			this.outages.worked(FAILURE);
+			return true;
 		}
 		catch (RuntimeException | Error ex) {
-			if (!failedBefore) {
-				logger.warn("Other processes cannot be notified, they find what was sent when they poll: {}",
-						ex.toString());
-			}
-			return true;
+			this.outages.failed(FAILURE, ex);
+			return false;
 		}
 	}
 

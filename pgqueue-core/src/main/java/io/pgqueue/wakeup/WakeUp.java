@@ -22,13 +22,19 @@ public final class WakeUp {
 	}
 
 	/**
-	 * Waits for a signal.
+	 * Waits for a signal. An interrupt is one as well and leaves no trace: whoever
+	 * interrupts a thread of this library does not end it.
 	 * @param limit how long at most
 	 * @return whether there was a signal
-	 * @throws InterruptedException if the thread is interrupted
 	 */
-	public boolean await(Duration limit) throws InterruptedException {
-		boolean signalled = this.signal.tryAcquire(TimeUnit.NANOSECONDS.convert(limit), TimeUnit.NANOSECONDS);
+	public boolean await(Duration limit) {
+		boolean signalled;
+		try {
+			signalled = this.signal.tryAcquire(TimeUnit.NANOSECONDS.convert(limit), TimeUnit.NANOSECONDS);
+		}
+		catch (InterruptedException ex) {
+			signalled = true;
+		}
 		this.signal.drainPermits();
 		return signalled;
 	}

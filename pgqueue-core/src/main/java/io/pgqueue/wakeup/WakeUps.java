@@ -21,9 +21,19 @@ public final class WakeUps {
 
 	private final WakeUp worker = new WakeUp();
 
+	private final OutageLog outages = new OutageLog();
+
 	private volatile @Nullable Notifier notifier;
 
 	private volatile Duration safetyInterval = Duration.ZERO;
+
+	/**
+	 * Returns where all threads of this application report what the database does not do.
+	 * @return the log
+	 */
+	public OutageLog outages() {
+		return this.outages;
+	}
 
 	/**
 	 * Adds somebody who waits.

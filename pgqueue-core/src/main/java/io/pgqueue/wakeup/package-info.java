@@ -1,5 +1,6 @@
 /**
- * Internal: hints that a queue may hold something new; correctness never needs them.
+ * Internal: what the threads of an application tell each other: hints that a queue may
+ * hold something new, which correctness never needs, and what the database does not do.
  */
 @NullMarked
 package io.pgqueue.wakeup;

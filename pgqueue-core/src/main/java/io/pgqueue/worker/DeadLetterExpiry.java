@@ -6,6 +6,7 @@ import io.pgqueue.Durations;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.engine.Workers;
 import io.pgqueue.engine.Workers.Expired;
+import io.pgqueue.wakeup.OutageLog;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -19,6 +20,8 @@ final class DeadLetterExpiry {
 	private static final Logger logger = LoggerFactory.getLogger(DeadLetterExpiry.class);
 
 	private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
+
+	private static final String FAILURE = "Old dead letters cannot be deleted";
 
 	private final Duration retention;
 
@@ -57,7 +60,7 @@ final class DeadLetterExpiry {
 	/**
 	 * Deletes what is too old, unless it was done a short while ago.
 	 */
-	void run(Workers workers) {
+	void run(Workers workers, OutageLog outages) {
 		long started = System.nanoTime();
 		if (started - this.next < 0) {
 			return;
@@ -70,11 +73,11 @@ final class DeadLetterExpiry {
 				total += expired.deleted();
 			}
 			while (this.last != null && System.nanoTime() - started < this.budgetNanos);
+			outages.worked(FAILURE);
 		}
 		catch (RuntimeException ex) {
 			// Not a reason to give no sign of life.
-			logger.warn("Dead letters older than {} cannot be deleted, trying again later: {}", this.retention,
-					ex.toString());
+			outages.failed(FAILURE, ex);
 			this.last = null;
 		}
 		if (this.last == null) {

@@ -5,12 +5,12 @@ import java.time.OffsetDateTime;
 import java.time.temporal.ChronoUnit;
 
 import io.pgqueue.engine.Database;
+import io.pgqueue.engine.Portion;
 import io.pgqueue.engine.Promotions;
 import io.pgqueue.engine.Promotions.Promotion;
+import io.pgqueue.wakeup.OutageLog;
 import io.pgqueue.wakeup.WakeUps;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Puts scheduled messages into the log when they are due, together with the promoters of
@@ -24,8 +24,6 @@ public final class Promoter {
 	 */
 	static final Duration LONGEST_SLEEP = Duration.ofSeconds(1);
 
-	private static final Logger logger = LoggerFactory.getLogger(Promoter.class);
-
 	private static final int MOST_AT_ONCE = 500;
 
 	private static final long FULL_LOOK_NANOS = Duration.ofSeconds(30).toNanos();
@@ -34,9 +32,15 @@ public final class Promoter {
 
 	private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(5);
 
+	private static final String FAILURE = "Scheduled messages cannot be promoted";
+
 	private final Promotions promotions;
 
 	private final WakeUps wakeUps;
+
+	private final OutageLog outages;
+
+	private final Portion portion = new Portion(MOST_AT_ONCE);
 
 	private volatile @Nullable Thread thread;
 
@@ -52,6 +56,7 @@ public final class Promoter {
 	public Promoter(Database database, WakeUps wakeUps) {
 		this.promotions = new Promotions(database);
 		this.wakeUps = wakeUps;
+		this.outages = wakeUps.outages();
 	}
 
 	/**
@@ -93,17 +98,19 @@ public final class Promoter {
 				try {
 					pause = promote();
 					failures = 0;
+					this.outages.worked(FAILURE);
 				}
 				catch (RuntimeException | Error ex) {
-					pause = backoff(failures++, ex);
+					this.outages.failed(FAILURE, ex);
+					pause = backoff(failures++);
 				}
 				if (this.wakeUps.alarm().await(pause)) {
 					lookAtEverything();
 				}
 			}
 		}
-		catch (InterruptedException ex) {
-			Thread.currentThread().interrupt();
+		finally {
+			this.outages.ended(FAILURE);
 		}
 	}
 
@@ -114,7 +121,7 @@ public final class Promoter {
 		if (System.nanoTime() - this.lastFullLook >= FULL_LOOK_NANOS) {
 			lookAtEverything();
 		}
-		Promotion promotion = this.promotions.promote(MOST_AT_ONCE, this.dueFrom);
+		Promotion promotion = this.portion.run(MOST_AT_ONCE, (most) -> this.promotions.promote(most, this.dueFrom));
 		this.dueFrom = promotion.dueFrom();
 		promotion.queues().keySet().forEach(this.wakeUps::announce);
 		Duration longest = this.wakeUps.pace(LONGEST_SLEEP);
@@ -130,10 +137,7 @@ public final class Promoter {
 		this.lastFullLook = System.nanoTime();
 	}
 
-	private static Duration backoff(int failures, Throwable ex) {
-		if (failures == 0) {
-			logger.warn("Scheduled messages cannot be promoted, trying again: {}", ex.toString());
-		}
+	private static Duration backoff(int failures) {
 		Duration pause = Duration.ofMillis(100L << Math.min(failures, 6));
 		return (pause.compareTo(LONGEST_BACKOFF) < 0) ? pause : LONGEST_BACKOFF;
 	}

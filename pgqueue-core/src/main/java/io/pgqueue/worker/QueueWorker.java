@@ -10,6 +10,7 @@ import javax.sql.DataSource;
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.engine.Workers;
 import io.pgqueue.engine.Workers.Holder;
+import io.pgqueue.wakeup.OutageLog;
 import io.pgqueue.wakeup.WakeUp;
 import io.pgqueue.wakeup.WakeUps;
 import io.pgqueue.worker.Incarnation.InHand;
@@ -31,6 +32,8 @@ public final class QueueWorker {
 	private static final Duration IDLE_HEARTBEAT = Duration.ofMinutes(1);
 
 	private static final Duration STOP_LIMIT = Duration.ofSeconds(3);
+
+	private static final String FAILURE = "The worker cannot complete its round (sign of life, recovery)";
 
 	/**
 	 * Rounds between two comparisons of the stored leases with those in hand.
@@ -58,6 +61,8 @@ public final class QueueWorker {
 	private final OverduePulls overduePulls = new OverduePulls();
 
 	private final WakeUps wakeUps;
+
+	private final OutageLog outages;
 
 	private final WakeUp wakeUp;
 
@@ -99,6 +104,7 @@ public final class QueueWorker {
 		this.expiry = DeadLetterExpiry.of(deadLetterRetention, heartbeat.dividedBy(4));
 		this.wakeUps = wakeUps;
 		this.wakeUp = wakeUps.worker();
+		this.outages = wakeUps.outages();
 	}
 
 	private static void requireValid(Duration timeout, Duration heartbeat) {
@@ -199,6 +205,14 @@ public final class QueueWorker {
 		return taken;
 	}
 
+	/**
+	 * Returns where threads of this process report what the database does not do.
+	 * @return the log of this process
+	 */
+	public OutageLog outages() {
+		return this.outages;
+	}
+
 	private void run() {
 		try (Workers workers = new Workers(this.direct, this.schema)) {
 			long lastBeat = 0;
@@ -208,6 +222,7 @@ public final class QueueWorker {
 				try {
 					lastBeat = round(workers, lastBeat);
 					failures = 0;
+					this.outages.worked(FAILURE);
 					pause = this.deathWatch.untilNext(System.nanoTime(), this.heartbeat);
 				}
 				catch (RuntimeException | Error ex) {
@@ -215,16 +230,15 @@ public final class QueueWorker {
 					// A crash of the server may have brought back leases that were
 					// settled.
 					this.reconciledTo = 0;
-					pause = backoff(failures++, ex);
+					this.outages.failed(FAILURE, ex);
+					pause = backoff(failures++);
 				}
 				this.wakeUp.await(pause);
 			}
 			signOff(workers);
 		}
-		catch (InterruptedException ex) {
-			Thread.currentThread().interrupt();
-		}
 		finally {
+			this.outages.ended(FAILURE);
 			synchronized (this.monitor) {
 				this.incarnation = null;
 			}
@@ -259,7 +273,7 @@ public final class QueueWorker {
 			this.wakeUps.announceEverything();
 		}
 		if (this.expiry != null) {
-			this.expiry.run(workers);
+			this.expiry.run(workers, this.outages);
 		}
 		return beatAt;
 	}
@@ -331,10 +345,7 @@ public final class QueueWorker {
 		}
 	}
 
-	private Duration backoff(int failures, Throwable ex) {
-		if (failures == 0) {
-			logger.warn("No sign of life could be given, trying again: {}", ex.toString());
-		}
+	private Duration backoff(int failures) {
 		long millis = Math.min(100L << Math.min(failures, 10), this.heartbeat.toMillis());
 		return Duration.ofMillis(Math.max(millis, 10));
 	}

@@ -34,6 +34,27 @@ public final class CapturedLog implements AutoCloseable {
 			.toList();
 	}
 
+	/**
+	 * Returns how many lines at a level or above there are at most within less than a
+	 * second.
+	 */
+	public int mostInASecond(Level level) {
+		long[] times = this.appender.events.stream()
+			.filter((event) -> event.getLevel().isGreaterOrEqual(level))
+			.mapToLong(ILoggingEvent::getTimeStamp)
+			.sorted()
+			.toArray();
+		int most = 0;
+		for (int first = 0, last = 0; last < times.length; last++) {
+			// Time stamps are cut to milliseconds.
+			while (times[last] - times[first] >= 998) {
+				first++;
+			}
+			most = Math.max(most, last - first + 1);
+		}
+		return most;
+	}
+
 	@Override
 	public void close() {
 		this.logger.detachAppender(this.appender);

@@ -18,6 +18,7 @@ import io.pgqueue.engine.Database;
 import io.pgqueue.engine.Leases;
 import io.pgqueue.listener.QueueListenerContainer.Collaborators;
 import io.pgqueue.test.Await;
+import io.pgqueue.wakeup.OutageLog;
 import io.pgqueue.wakeup.WakeUps;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -40,6 +41,8 @@ class DispatcherTests {
 	private final AtomicInteger started = new AtomicInteger();
 
 	private final AtomicInteger finished = new AtomicInteger();
+
+	private final AtomicInteger refusals = new AtomicInteger();
 
 	private final ContainerOptions options = ContainerOptions.builder("id", "queue").build();
 
@@ -162,6 +165,20 @@ class DispatcherTests {
 		assertThat(interrupted).hasValue(2);
 	}
 
+	@Test
+	void aThreadThatCannotBeStartedIsStartedLater() throws InterruptedException {
+		handle((message) -> {
+		});
+		this.refusals.set(3);
+		add(1);
+		assertThat(this.refusals).as("threads yet to be refused").hasValue(2);
+		while (this.finished.get() == 0) {
+			assertThat(this.dispatcher.awaitRoom()).isPositive();
+		}
+		addAndWait(20);
+		assertThat(this.dispatcher.awaitRoom()).as("no place is lost").isEqualTo(CONCURRENCY + MOST_AHEAD);
+	}
+
 	private void warmUp(int millis) throws InterruptedException {
 		handle((message) -> LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(millis)));
 		addAndWait((millis > 0) ? 4 : 20);
@@ -185,10 +202,17 @@ class DispatcherTests {
 			.create(counting, Handler.class.getDeclaredMethods()[0]);
 		Leases leases = new Leases(new Database(new DriverManagerDataSource("jdbc:none"), "pgqueue"));
 		// Never started: it keeps the outcomes.
-		Settler settler = new Settler(leases, QueueEventListener.NONE, new WakeUps());
+		Settler settler = new Settler(leases, QueueEventListener.NONE, new WakeUps(), new OutageLog());
 		this.processor = new MessageProcessor(this.options, invoker, new Collaborators(leases, null, settler,
 				new WakeUps(), QueueEventListener.NONE, new Semaphore(1), new Quarantine()));
-		this.dispatcher = new Dispatcher(CONCURRENCY, MOST_AHEAD, this.executor, this.processor);
+		this.dispatcher = new Dispatcher(CONCURRENCY, MOST_AHEAD, this::execute, this.processor);
+	}
+
+	private void execute(Runnable task) {
+		if (this.refusals.getAndUpdate((left) -> Math.max(0, left - 1)) > 0) {
+			throw new OutOfMemoryError("pretended: unable to create native thread");
+		}
+		this.executor.execute(task);
 	}
 
 	private void add(int count) throws InterruptedException {

@@ -67,6 +67,16 @@ class LostAnswersIntegrationTests {
 	}
 
 	@Test
+	void theSameIfThereWasNoMemoryForTheAnswer() {
+		send(5);
+		this.observed.loseNextAnswer("claim(", new OutOfMemoryError("pretended"));
+		this.application.handle(options().build(), this::handle).start();
+		Await.until("all were handled", () -> this.handled.size() == 5);
+		assertThat(this.observed.isAnswerLost()).isTrue();
+		assertEachHandledOnceAtTheFirstAttempt();
+	}
+
+	@Test
 	void whatTheDatabaseShowsInALeaseThatNobodyKnowsIsDeliveredAtTheFirstAttempt() {
 		this.application.handle(options().pollInterval(Duration.ofMillis(200)).build(), this::handle).start();
 		Await.until("the container has polled twice", () -> this.observed.count("claim(") > 2);

@@ -23,6 +23,8 @@ public final class ObservedDataSource extends DelegatingDataSource {
 
 	private volatile String lost;
 
+	private volatile Throwable failure;
+
 	public ObservedDataSource(DataSource target) {
 		super(target);
 	}
@@ -39,6 +41,14 @@ public final class ObservedDataSource extends DelegatingDataSource {
 	 * matter.
 	 */
 	public void loseNextAnswer(String text) {
+		loseNextAnswer(text, new SQLException("The connection broke before the answer came", "08006"));
+	}
+
+	/**
+	 * Loses the answer to the next statement that contains a text, in a way of its own.
+	 */
+	public void loseNextAnswer(String text, Throwable failure) {
+		this.failure = failure;
 		this.lost = text;
 	}
 
@@ -76,7 +86,7 @@ public final class ObservedDataSource extends DelegatingDataSource {
 			String losing = this.lost;
 			if (losing != null && sql.contains(losing)) {
 				this.lost = null;
-				throw new SQLException("The connection broke before the answer came", "08006");
+				throw this.failure;
 			}
 		}
 		return result;

@@ -96,7 +96,7 @@ public final class TestApplication implements AutoCloseable {
 		Notifications notifications = new Notifications(new Database(builder.pooled, TestDatabase.SCHEMA));
 		String process = UUID.randomUUID().toString();
 		Notifier notifier = new Notifier((news) -> notifications.announce(process, news.queues(),
-				news.signs().stream().map(Sign::code).collect(Collectors.toSet())));
+				news.signs().stream().map(Sign::code).collect(Collectors.toSet())), this.wakeUps.outages());
 		this.wakeUps.announceTo(notifier);
 		NotificationListener listener = new NotificationListener(builder.direct, TestDatabase.SCHEMA, process,
 				(echo) -> notifications.announce(echo, Set.of(), Set.of()), this.wakeUps, SAFETY_INTERVAL);

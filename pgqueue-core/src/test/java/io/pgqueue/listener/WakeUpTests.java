@@ -19,13 +19,13 @@ class WakeUpTests {
 	private final WakeUp wakeUp = new WakeUp();
 
 	@Test
-	void aSignalThatComesEarlyIsKept() throws InterruptedException {
+	void aSignalThatComesEarlyIsKept() {
 		this.wakeUp.signal();
 		assertThat(this.wakeUp.await(Duration.ZERO)).isTrue();
 	}
 
 	@Test
-	void severalSignalsAreOne() throws InterruptedException {
+	void severalSignalsAreOne() {
 		this.wakeUp.signal();
 		this.wakeUp.signal();
 		this.wakeUp.signal();
@@ -34,14 +34,14 @@ class WakeUpTests {
 	}
 
 	@Test
-	void withoutASignalTheWaitEndsAtItsLimit() throws InterruptedException {
+	void withoutASignalTheWaitEndsAtItsLimit() {
 		long started = System.nanoTime();
 		assertThat(this.wakeUp.await(Duration.ofMillis(30))).isFalse();
 		assertThat(System.nanoTime() - started).isGreaterThanOrEqualTo(30_000_000L);
 	}
 
 	@Test
-	void aLimitThatHasPassedDoesNotWait() throws InterruptedException {
+	void aLimitThatHasPassedDoesNotWait() {
 		assertThat(this.wakeUp.await(Duration.ofDays(-1_000_000))).isFalse();
 	}
 
@@ -57,20 +57,21 @@ class WakeUpTests {
 
 	@Test
 	void aWaitMayBeAsLongAsADurationCanBe() throws ExecutionException, InterruptedException, TimeoutException {
-		CompletableFuture<Boolean> waiting = CompletableFuture.supplyAsync(() -> {
-			try {
-				return this.wakeUp.await(Duration.ofSeconds(Long.MAX_VALUE));
-			}
-			catch (InterruptedException ex) {
-				throw new IllegalStateException(ex);
-			}
-		});
+		CompletableFuture<Boolean> waiting = CompletableFuture
+			.supplyAsync(() -> this.wakeUp.await(Duration.ofSeconds(Long.MAX_VALUE)));
 		this.wakeUp.signal();
 		assertThat(waiting.get(10, TimeUnit.SECONDS)).isTrue();
 	}
 
 	@Test
-	void onlyWhoWaitsForTheQueueIsWoken() throws InterruptedException {
+	void anInterruptEndsTheWaitAndLeavesNoTrace() {
+		Thread.currentThread().interrupt();
+		assertThat(this.wakeUp.await(Duration.ofDays(1))).isTrue();
+		assertThat(Thread.interrupted()).isFalse();
+	}
+
+	@Test
+	void onlyWhoWaitsForTheQueueIsWoken() {
 		WakeUps wakeUps = new WakeUps();
 		WakeUp other = new WakeUp();
 		WakeUp removed = new WakeUp();
