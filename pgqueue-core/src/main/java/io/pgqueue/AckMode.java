@@ -26,7 +26,8 @@ public enum AckMode {
 
 	/**
 	 * The message is acknowledged before the handler is called: at most once. A failure
-	 * is logged and counted, but there is no retry and no dead letter.
+	 * is logged and counted, but there is no retry and no dead letter, except of a
+	 * message that could not be converted, so that the handler never saw it.
 	 */
 	ON_RECEIVE
 

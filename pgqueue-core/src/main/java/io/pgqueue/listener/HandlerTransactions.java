@@ -16,6 +16,7 @@ import org.slf4j.LoggerFactory;
 
 import org.springframework.messaging.Message;
 import org.springframework.transaction.TransactionSystemException;
+import org.springframework.transaction.support.TransactionSynchronization;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -134,12 +135,27 @@ final class HandlerTransactions {
 				logger.warn("The transaction of listener '{}' is not on the DataSource of the queues:"
 						+ " its messages are acknowledged after the handler, at least once", this.options.id());
 			}
+			if (TransactionSynchronizationManager.isSynchronizationActive()) {
+				TransactionSynchronizationManager.registerSynchronization(new Watched(handling));
+			}
 			return false;
 		}
 		handling.setInTransaction(true);
 		TransactionSynchronizationManager
 			.registerSynchronization(new TransactionalAck(handling, this.shared.leases(), this.shared.events()));
 		return true;
+	}
+
+	/**
+	 * Notes whether a transaction that cannot acknowledge was rolled back.
+	 */
+	private record Watched(Handling handling) implements TransactionSynchronization {
+
+		@Override
+		public void afterCompletion(int status) {
+			this.handling.setRolledBack(status != STATUS_COMMITTED);
+		}
+
 	}
 
 	/**

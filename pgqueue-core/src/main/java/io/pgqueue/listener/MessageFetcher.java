@@ -241,10 +241,12 @@ final class MessageFetcher implements Runnable {
 								null, null, null))
 						.toList());
 		}
-		finally {
-			// Without an answer the reconciliation hands them back.
-			refused.forEach((delivery) -> incarnation.settled(delivery.lease().number()));
+		catch (RuntimeException | Error ex) {
+			// The reconciliation hands the whole claim back, and with it who was let in.
+			deliveries.forEach(Delivery::decide);
+			throw ex;
 		}
+		refused.forEach((delivery) -> incarnation.settled(delivery.lease().number()));
 	}
 
 	private void reportExpired(int count) {

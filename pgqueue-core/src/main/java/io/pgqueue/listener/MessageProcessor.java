@@ -231,7 +231,7 @@ final class MessageProcessor {
 			return;
 		}
 		if (this.options.ackMode() == AckMode.ON_RECEIVE || (failure != null && handling.isDecided())) {
-			report(handling, failure);
+			report(handling, (failure == null && handling.isInterrupted()) ? timedOut() : failure);
 		}
 		else if (handling.isLeaseLost()) {
 			// What is still held goes back at once; of the rest the settler tells.
@@ -309,7 +309,10 @@ final class MessageProcessor {
 
 	private void log(Delivery delivery, Verdict verdict, Throwable failure) {
 		long id = delivery.message().id();
-		logger.debug("Failure of message {}", id, failure);
+		if (logger.isDebugEnabled()) {
+			// Not the exception itself, whose methods may throw.
+			logger.debug("Failure of message {}: {}", id, ErrorText.stack(failure));
+		}
 		if (verdict instanceof Verdict.Retry && SqlFailures.isConnectionLost(failure)) {
 			// All handlers fail then: a line for each would tell nothing more.
 			this.shared.worker().outages().failed(this.lostConnections, failure);
