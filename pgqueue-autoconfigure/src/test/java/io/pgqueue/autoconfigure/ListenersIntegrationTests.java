@@ -84,8 +84,9 @@ class ListenersIntegrationTests {
 		this.application.withPropertyValues("pgqueue.queues.only-sent.concurrency=1").run((context) -> {
 			context.getBean(QueueOperations.class).send("only-sent", "hello");
 			Await.until("those of the start are closed", () -> connectionsOutsideThePool() == 0);
-			assertNoThreads();
+			assertThat(threads()).containsExactly("pgqueue-notifier");
 		});
+		assertNoThreads();
 	}
 
 	@Test
@@ -224,11 +225,16 @@ class ListenersIntegrationTests {
 	}
 
 	private static void assertNoThreads() {
-		Await.until("its threads have ended",
-				() -> Thread.getAllStackTraces()
-					.keySet()
-					.stream()
-					.noneMatch((thread) -> thread.getName().startsWith("pgqueue-")));
+		Await.until("its threads have ended", () -> threads().isEmpty());
+	}
+
+	private static List<String> threads() {
+		return Thread.getAllStackTraces()
+			.keySet()
+			.stream()
+			.map(Thread::getName)
+			.filter((name) -> name.startsWith("pgqueue-"))
+			.toList();
 	}
 
 	static class LazyBeans {

@@ -218,7 +218,8 @@ public final class NotificationListener {
 			this.wakeUps.setSafetyInterval(this.safetyInterval);
 			if (this.reported != State.ARRIVING) {
 				this.reported = State.ARRIVING;
-				logger.info("Notifications arrive: idle queues are looked into every {}", this.safetyInterval);
+				logger.info("Notifications arrive: idle queues are looked into every {} ms",
+						this.safetyInterval.toMillis());
 			}
 			this.wakeUps.outages().worked(FAILURE);
 		}
