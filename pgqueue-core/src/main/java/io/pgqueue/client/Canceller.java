@@ -37,7 +37,10 @@ final class Canceller {
 			this.sent.commitsLate();
 		}
 		return switch (this.cancellations.cancel(queue, id)) {
-			case CANCELLED -> Cancellation.CANCELLED;
+			case CANCELLED -> {
+				this.sent.mayComeBack(queue);
+				yield Cancellation.CANCELLED;
+			}
 			case IN_HAND -> {
 				this.sent.asked();
 				yield Cancellation.CLAIMED;

@@ -52,6 +52,16 @@ final class SentMessages {
 	}
 
 	/**
+	 * Reports that a message waits for whether the transaction commits: should it roll
+	 * back, the message is due in a moment, and whoever waits for the queue must know.
+	 */
+	void mayComeBack(String queue) {
+		if (this.database.inTransaction()) {
+			this.wakeUps.announce(queue);
+		}
+	}
+
+	/**
 	 * Reports that somebody was asked to give up what is in hand.
 	 */
 	void asked() {

@@ -50,6 +50,8 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 
 	private final Promoter promoter;
 
+	private final WakeUps wakeUps;
+
 	private final Settler settler;
 
 	private final Collaborators collaborators;
@@ -80,6 +82,7 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		Leases leases = new Leases(database);
 		this.queues = new Queues(database);
 		this.worker = worker;
+		this.wakeUps = wakeUps;
 		this.promoter = new Promoter(database, wakeUps);
 		this.transactions = transactions;
 		QueueEventListener safe = QueueEventListeners.of(List.of(events));
@@ -205,6 +208,8 @@ public final class QueueListenerRegistry implements SmartLifecycle {
 		}
 		this.promoter.stop();
 		this.settler.stop();
+		// Others do not know yet when the retries are due that this process waited for.
+		this.wakeUps.announceEverything();
 		this.worker.stop();
 		this.running = false;
 	}

@@ -3,8 +3,10 @@ package io.pgqueue.listener;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 
 import ch.qos.logback.classic.Level;
+import io.pgqueue.RetryPolicy;
 import io.pgqueue.test.Await;
 import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.TestDatabase;
@@ -90,7 +92,7 @@ class NotificationIntegrationTests {
 		TestApplication other = TestApplication.builder(this.database).notifications().build();
 		other
 			.handle(TestApplication.options(shared).concurrency(2).shutdownTimeout(Duration.ofMillis(200)).build(),
-					(message) -> Thread.sleep(60_000))
+					(message) -> new CountDownLatch(1).await())
 			.start();
 		this.sender.start();
 		this.sender.queues().sendAll(shared, List.of("in hand", "handed back"));
@@ -100,6 +102,22 @@ class NotificationIntegrationTests {
 		awaitArriving();
 		other.close();
 		Await.until("both are handled", () -> this.handled.contains("in hand") && this.handled.contains("handed back"));
+	}
+
+	@Test
+	void aRetryThatAProcessWaitedForIsHandledByAnotherWhenItIsDue() {
+		start();
+		RetryPolicy later = new RetryPolicy(4, Duration.ofSeconds(2), 1, Duration.ofSeconds(2), 0);
+		TestApplication leaving = TestApplication.builder(this.database).notifications().build();
+		leaving.handle(TestApplication.options(this.queue).retryPolicy(later).build(), (message) -> {
+			throw new IllegalStateException("not here");
+		}).start();
+		Await.until("the process that leaves has had one", () -> {
+			leaving.queues().send(this.queue, "sent");
+			return leaving.events().failed(this.queue) > 0;
+		});
+		leaving.close();
+		Await.until("all are handled", () -> this.handled.size() == leaving.events().sent(this.queue));
 	}
 
 	@Test
