@@ -131,7 +131,7 @@ class DelayedSendsIntegrationTests {
 	@Test
 	void aTransactionThatTakesLongerThanTheDelayDelaysToItsCommit() {
 		this.transactions.executeWithoutResult((status) -> {
-			send("late", (options) -> options.delay(Duration.ofMillis(1)));
+			send("late", (options) -> options.delay(Duration.ofNanos(1_000)));
 			// As if the transaction had taken longer than the low-water mark stays
 			// behind.
 			JdbcClient.create(this.database.dataSource())
