@@ -87,6 +87,12 @@ class OtherPropertiesIntegrationTests {
 			});
 	}
 
+	@ParameterizedTest
+	@CsvSource({ "0s, PT0S", "-1s, PT-1S" })
+	void aPaceForIdleQueuesThatCannotWorkFailsTheStart(String interval, String shown) {
+		assertFailsTheStart("pgqueue.notify.poll-interval=" + interval, "notify.poll-interval is " + shown);
+	}
+
 	private long listens() {
 		return this.database.jdbc()
 			.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()")

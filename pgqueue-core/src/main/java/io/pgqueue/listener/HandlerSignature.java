@@ -54,7 +54,8 @@ record HandlerSignature(boolean batch, Form form, @Nullable ResolvableType paylo
 			}
 			if (found != null) {
 				throw new InvalidConfigurationException("Listener method " + method.getMethod()
-						+ " has two parameters for the payload: annotate all but one with @Header or @Headers");
+						+ " has two parameters for the payload: a QueueMessage or Message carries it already,"
+						+ " and what comes from a header needs @Header or @Headers");
 			}
 			found = parameter;
 		}

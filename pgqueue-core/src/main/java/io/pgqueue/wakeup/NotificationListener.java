@@ -9,6 +9,7 @@ import java.util.function.Consumer;
 
 import javax.sql.DataSource;
 
+import io.pgqueue.InvalidConfigurationException;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
@@ -87,9 +88,14 @@ public final class NotificationListener {
 	 * the way that all of them take
 	 * @param wakeUps who is to be signalled
 	 * @param safetyInterval how long they may sleep while notifications arrive
+	 * @throws InvalidConfigurationException if the interval is not longer than zero
 	 */
 	public NotificationListener(DataSource direct, String channel, String process, Consumer<String> echo,
 			WakeUps wakeUps, Duration safetyInterval) {
+		if (safetyInterval.compareTo(Duration.ZERO) <= 0) {
+			throw new InvalidConfigurationException(
+					"notify.poll-interval is " + safetyInterval + ", but must be longer than zero");
+		}
 		this.direct = direct;
 		this.channel = channel;
 		this.process = process;
