@@ -4,7 +4,8 @@ import java.util.List;
 
 /**
  * The SQL functions that this release calls: an application that must not, or need not,
- * migrate the schema checks that each of them exists.
+ * migrate the schema checks that each of them exists. Those for other senders, such as
+ * {@code send}, are not among them.
  */
 public final class EngineFunctions {
 
