@@ -38,7 +38,7 @@ final class JsonFile {
 		root.put("systems", systems);
 		List<Object> cells = new ArrayList<>();
 		for (Workload workload : this.results.options().workloads()) {
-			for (QueueSystem system : this.results.options().systems()) {
+			for (QueueSystem system : this.results.options().systems(workload)) {
 				cells.add(cell(new Cell(workload.name(), system.name())));
 			}
 		}

@@ -40,10 +40,11 @@ record Options(List<QueueSystem> systems, List<Workload> workloads, int rounds, 
 	static final String HELP = """
 			java -jar samples/benchmark/target/benchmark.jar [options]
 
-			--systems a,b      only these systems: jdbc, engine, pgqueue, pgmq, db-scheduler, jobrunr
-			--workloads a,b    only workloads whose names begin so: send-one, send-batch-1, send-batch-8, drain-single,
-			                   drain-batch, steady, transactional, latency-same-jvm, latency-other-jvm, held-single,
-			                   held-batch, trickle, backlog, noise, idle
+			--systems a,b      only these systems: jdbc, engine, pgqueue, pgqueue-poll, pgmq, db-scheduler,
+			                   jobrunr
+			--workloads a,b    only workloads whose names begin so: send-one, send-batch-1, send-batch-8, send-16,
+			                   drain-single, drain-batch, steady, transactional, latency-same-jvm,
+			                   latency-other-jvm, held-single, held-batch, trickle, backlog, noise, idle
 			--rounds N         rounds that count (5); a shorter one goes before and does not count
 			--messages N       messages of a drain or batch send (200000); other workloads take a part of it
 			--backlog N        the large backlog (5000000)
@@ -95,6 +96,13 @@ record Options(List<QueueSystem> systems, List<Workload> workloads, int rounds, 
 				sizes(given, quick ? QUICK_SIZES : FULL_SIZES), given.get("--url"), settings,
 				(json != null) ? Path.of(json) : target().resolve("benchmark.json"),
 				(profile != null) ? Path.of(profile) : null);
+	}
+
+	/**
+	 * Returns the systems that a workload compares.
+	 */
+	List<QueueSystem> systems(Workload workload) {
+		return this.systems.stream().filter((system) -> workload.compares(system.name())).toList();
 	}
 
 	private static Sizes sizes(Map<String, String> given, Sizes defaults) {

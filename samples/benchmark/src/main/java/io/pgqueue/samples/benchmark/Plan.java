@@ -25,8 +25,6 @@ import org.springframework.dao.DataAccessException;
  */
 final class Plan {
 
-	private static final String OURS = "pgqueue";
-
 	private final Options options;
 
 	private final BenchmarkServer server;
@@ -60,10 +58,10 @@ final class Plan {
 	private void round(int round, Sizes sizes) {
 		Set<String> seen = new HashSet<>();
 		for (Workload workload : this.options.workloads()) {
-			for (QueueSystem system : this.options.systems()) {
+			for (QueueSystem system : this.options.systems(workload)) {
 				Results.Cell cell = new Results.Cell(workload.name(), system.name());
 				String reason = system.unsupported(workload.mode());
-				if (reason == null && this.options.quick() && !system.name().equals(OURS)
+				if (reason == null && this.options.quick() && !system.name().equals(Systems.OURS)
 						&& !seen.add(system.name() + workload.mode())) {
 					reason = "not in a quick run";
 				}
@@ -107,7 +105,7 @@ final class Plan {
 	}
 
 	private @Nullable Profile profile(Results.Cell cell) {
-		return (this.options.profile() != null && cell.system().equals(OURS))
+		return (this.options.profile() != null && cell.system().equals(Systems.OURS))
 				? new Profile(this.options.profile(), cell.workload()) : null;
 	}
 

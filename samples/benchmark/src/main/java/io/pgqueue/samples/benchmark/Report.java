@@ -32,18 +32,20 @@ final class Report {
 	}
 
 	private void table(PrintStream out, Workload workload) {
+		List<QueueSystem> systems = this.results.options().systems(workload);
+		if (systems.isEmpty()) {
+			return;
+		}
 		out.printf("%n%s: %s%n", workload.name(), workload.title());
 		List<Metric> metrics = List.of(Metric.values())
 			.stream()
-			.filter((metric) -> this.results.options()
-				.systems()
-				.stream()
+			.filter((metric) -> systems.stream()
 				.anyMatch((system) -> this.results.median(new Cell(workload.name(), system.name()), metric) != null))
 			.toList();
 		StringBuilder header = new StringBuilder(String.format("  %-13s", "system"));
 		metrics.forEach((metric) -> header.append(column(metric, metric.label())));
 		out.println(header.append(String.format("%8s", "spread")));
-		for (QueueSystem system : this.results.options().systems()) {
+		for (QueueSystem system : systems) {
 			row(out, metrics, new Cell(workload.name(), system.name()));
 		}
 	}

@@ -6,6 +6,7 @@ import java.util.function.BiFunction;
 
 import io.pgqueue.samples.benchmark.Results.Cell;
 import io.pgqueue.samples.benchmark.measure.Metric;
+import io.pgqueue.samples.benchmark.system.Systems;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,21 +21,19 @@ import org.jspecify.annotations.Nullable;
  */
 record Target(String name, boolean required, boolean atLeast, double bound, @Nullable Double value) {
 
-	private static final String OURS = "pgqueue";
-
 	static List<Target> of(Results results) {
 		List<Target> targets = new ArrayList<>();
 		targets.add(ratio(results, "drain-single", "engine", 0.5));
 		targets.add(ratio(results, "drain-batch", "engine", 0.8));
 		targets.add(ratio(results, "send-batch-1", "jdbc", 0.7));
 		targets.add(ratio(results, "send-batch-8", "jdbc", 0.7));
+		targets.add(ratio(results, "send-16", Systems.POLLING, 0.95));
 		targets.add(ratio(results, "transactional", "jdbc", 0.9));
 		targets.add(own(results, "held-single", Metric.RATIO, "held / clean", true, 0.95));
 		targets.add(own(results, "held-batch", Metric.RATIO, "held / clean", true, 0.95));
 		targets.add(own(results, "backlog", Metric.RATIO, "large / small", true, 0.9));
-		targets.add(new Target("latency-same-jvm: p50 / one claim's round trip", true, false, 3,
-				quotient(results, new Cell("latency-same-jvm", OURS), Metric.P50,
-						new Cell("latency-same-jvm", "engine"), Metric.CLAIM_P50)));
+		targets.add(claims(results, "latency-same-jvm", 3));
+		targets.add(claims(results, "latency-other-jvm", 4));
 		targets.add(own(results, "idle", Metric.STATEMENTS_PER_MINUTE, "statements a minute", false, 10));
 		targets.add(absolute(results, "drain-single", Metric.RATE, true, 60_000));
 		targets.add(absolute(results, "drain-batch", Metric.RATE, true, 100_000));
@@ -51,21 +50,31 @@ record Target(String name, boolean required, boolean atLeast, double bound, @Nul
 	}
 
 	private static Target ratio(Results results, String workload, String other, double bound) {
-		Cell ours = new Cell(workload, OURS);
+		Cell ours = new Cell(workload, Systems.OURS);
 		Cell theirs = new Cell(workload, other);
-		return new Target(workload + ": " + OURS + " / " + other, true, true, bound,
+		return new Target(workload + ": " + Systems.OURS + " / " + other, true, true, bound,
 				quotient(results, ours, Metric.RATE, theirs, Metric.RATE));
+	}
+
+	/**
+	 * Compares a latency with what a claim takes by plain JDBC, which is measured with
+	 * messages from the same JVM.
+	 */
+	private static Target claims(Results results, String workload, double bound) {
+		return new Target(workload + ": p50 / one claim's round trip", true, false, bound,
+				quotient(results, new Cell(workload, Systems.OURS), Metric.P50, new Cell("latency-same-jvm", "engine"),
+						Metric.CLAIM_P50));
 	}
 
 	private static Target own(Results results, String workload, Metric metric, String name, boolean atLeast,
 			double bound) {
 		return new Target(workload + ": " + name, true, atLeast, bound,
-				results.median(new Cell(workload, OURS), metric));
+				results.median(new Cell(workload, Systems.OURS), metric));
 	}
 
 	private static Target absolute(Results results, String workload, Metric metric, boolean atLeast, double bound) {
 		return new Target(workload + ": " + metric.label(), false, atLeast, bound,
-				results.median(new Cell(workload, OURS), metric));
+				results.median(new Cell(workload, Systems.OURS), metric));
 	}
 
 	/**

@@ -4,6 +4,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.List;
 
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -27,8 +28,16 @@ class BenchmarkQuickIntegrationTests {
 		assertThat(results.environment().durable()).as("fsync and synchronous_commit are on").isTrue();
 		assertThat(text).contains("drain-single: pgqueue / engine").doesNotContain("handled twice", "time limit");
 		JsonNode root = JsonMapper.shared().readTree(json);
-		assertThat(root.get("results").size())
-			.isEqualTo(results.options().workloads().size() * results.options().systems().size());
+		List<String> systems = root.get("results").valueStream().map((cell) -> cell.get("system").asString()).toList();
+		assertThat(systems).filteredOn("pgqueue"::equals).hasSize(results.options().workloads().size());
+		assertThat(systems).filteredOn("jobrunr"::equals).hasSize(results.options().workloads().size() - 1);
+		assertThat(root.get("results")
+			.valueStream()
+			.filter((cell) -> cell.get("system").asString().equals("pgqueue-poll")))
+			.allSatisfy((cell) -> assertThat(cell.get("rounds").size()).isOne())
+			.extracting((cell) -> cell.get("workload").asString())
+			.containsExactly("send-16", "latency-same-jvm", "latency-other-jvm");
+		assertThat(text).contains("send-16: pgqueue / pgqueue-poll").containsOnlyOnce("send-16: 16 threads");
 	}
 
 }

@@ -39,7 +39,13 @@ public enum Mode {
 	 * {@value Mode#IDLE_QUEUES} queues, or whatever the system has instead, to which
 	 * nothing is sent.
 	 */
-	IDLE;
+	IDLE,
+
+	/**
+	 * {@value Mode#SENDING_THREADS} threads send at a time, each message in a transaction
+	 * with one insert. What consumes only listens for notifications.
+	 */
+	SENDERS;
 
 	/**
 	 * How many handlers may run at a time in {@link #WAITING} and {@link #TRANSACTIONAL}.
@@ -50,5 +56,10 @@ public enum Mode {
 	 * How many queues there are in {@link #IDLE}.
 	 */
 	public static final int IDLE_QUEUES = 100;
+
+	/**
+	 * How many threads send at a time in {@link #SENDERS}.
+	 */
+	public static final int SENDING_THREADS = 16;
 
 }

@@ -47,7 +47,8 @@ public interface QueueSystem extends AutoCloseable {
 	void open(String url, Mode mode) throws SQLException;
 
 	/**
-	 * Sends one message in a transaction of its own. Called by many threads.
+	 * Sends one message in a transaction of its own, to which {@link Mode#SENDERS} adds
+	 * an insert. Called by many threads.
 	 * @param message the message
 	 * @throws SQLException if that fails
 	 */

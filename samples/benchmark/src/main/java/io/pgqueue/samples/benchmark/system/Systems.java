@@ -8,8 +8,19 @@ import java.util.function.Supplier;
  */
 public final class Systems {
 
-	private static final List<Supplier<QueueSystem>> ALL = List.of(JdbcFloor::new, BareEngine::new, PgQueueSystem::new,
-			PgmqStyle::new, DbSchedulerSystem::new, JobRunrSystem::new);
+	/**
+	 * Name of this library.
+	 */
+	public static final String OURS = "pgqueue";
+
+	/**
+	 * Name of this library without notifications between processes.
+	 */
+	public static final String POLLING = "pgqueue-poll";
+
+	private static final List<Supplier<QueueSystem>> ALL = List.of(JdbcFloor::new, BareEngine::new,
+			() -> new PgQueueSystem(true), () -> new PgQueueSystem(false), PgmqStyle::new, DbSchedulerSystem::new,
+			JobRunrSystem::new);
 
 	private Systems() {
 	}

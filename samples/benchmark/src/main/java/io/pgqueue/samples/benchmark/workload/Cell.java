@@ -110,6 +110,32 @@ public final class Cell {
 		return filled;
 	}
 
+	/**
+	 * Sends messages one by one.
+	 * @param messages how many
+	 * @param threads how many threads send
+	 * @param calls gets the time of each call
+	 * @return how many were sent within the limit
+	 */
+	int sendOneByOne(int messages, int threads, Samples calls) throws Exception {
+		int first = this.sent;
+		long deadline = System.nanoTime() + this.sizes.limit().toNanos();
+		AtomicInteger next = new AtomicInteger();
+		parallel(threads, () -> {
+			int number = next.getAndIncrement();
+			while (number < messages) {
+				long before = System.nanoTime();
+				this.system.send(BenchmarkMessage.numbered(first + number));
+				long after = System.nanoTime();
+				calls.add(after - before);
+				number = (after < deadline) ? next.getAndIncrement() : messages;
+			}
+			return null;
+		});
+		this.sent += messages;
+		return calls.size();
+	}
+
 	int fill(int messages) throws Exception {
 		return fill(messages, 2, this.sizes.limit());
 	}

@@ -39,6 +39,11 @@ final class Latency implements Workload {
 	}
 
 	@Override
+	public boolean compares(String system) {
+		return true;
+	}
+
+	@Override
 	public Figures run(Cell cell) throws Exception {
 		int messages = cell.sizes().paced();
 		int first = cell.take(messages);

@@ -2,6 +2,7 @@ package io.pgqueue.samples.benchmark.workload;
 
 import io.pgqueue.samples.benchmark.measure.Figures;
 import io.pgqueue.samples.benchmark.system.Mode;
+import io.pgqueue.samples.benchmark.system.Systems;
 
 /**
  * What a system is put through.
@@ -25,6 +26,15 @@ public interface Workload {
 	 * @return the mode to open it in
 	 */
 	Mode mode();
+
+	/**
+	 * Tells whether a system is compared here; otherwise it does not appear.
+	 * @param system its name
+	 * @return by default, everybody but the variant that makes no difference
+	 */
+	default boolean compares(String system) {
+		return !system.equals(Systems.POLLING);
+	}
 
 	/**
 	 * Runs once.

@@ -9,7 +9,7 @@ import io.pgqueue.samples.benchmark.system.Mode;
  */
 public final class Workloads {
 
-	private static final List<Workload> ALL = List.of(new SendOne(), new SendBatch(1), new SendBatch(8),
+	private static final List<Workload> ALL = List.of(new SendOne(), new SendBatch(1), new SendBatch(8), new Senders(),
 			new Drain("drain-single", "a backlog is handled message by message", Mode.SINGLE, 1),
 			new Drain("drain-batch", "a backlog is handled by a handler that takes lists", Mode.BATCH, 1), new Steady(),
 			new Drain("transactional", "a backlog is handled by transactions with one insert each", Mode.TRANSACTIONAL,
