@@ -1,10 +1,10 @@
 -- Sends one message in the caller's transaction: for psql, triggers and other languages; the library itself never calls it.
 -- People's programs do, so that its signature stays. It refuses what the library would refuse to send, and unlike send_batch
--- it raises, which is what users of SQL expect: PGQ03 for a queue that does not exist, 22023 for a message or a delay that
--- cannot be sent. With p_notify the transaction contains a NOTIFY, whose commit takes a lock for the whole server; never by
+-- it raises, which is what users of SQL expect: PGQ03 for a queue that does not exist, 22023 for a message or a time that
+-- cannot be. With p_notify the transaction contains a NOTIFY, whose commit takes a lock for the whole server; never by
 -- announce, which would have the caller's commit not wait for the disk.
 CREATE OR REPLACE FUNCTION ${schema}.send(p_queue text, p_payload json, p_headers json DEFAULT NULL,
-    p_delay interval DEFAULT NULL, p_notify boolean DEFAULT false)
+    p_delay interval DEFAULT NULL, p_ttl interval DEFAULT NULL, p_notify boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
@@ -32,12 +32,17 @@ BEGIN
     IF p_delay < interval '0' OR p_delay > interval '36500 days' THEN
         RAISE EXCEPTION 'pgqueue: the delay is %, but must be from 0 to 36500 days', p_delay USING ERRCODE = '22023';
     END IF;
+    IF p_ttl <= coalesce(p_delay, interval '0') OR p_ttl > interval '36500 days' THEN
+        RAISE EXCEPTION 'pgqueue: the time to live is %, but must be longer than the delay and at most 36500 days', p_ttl
+            USING ERRCODE = '22023';
+    END IF;
 
-    IF p_delay IS NULL THEN
+    IF p_delay IS NULL AND p_ttl IS NULL THEN
         SELECT s.id INTO v_id FROM ${schema}.send_batch(p_queue, ARRAY[v_payload], ARRAY[v_headers]) AS s (id);
     ELSE
         SELECT s.id, s.due_micros INTO v_id, v_due_micros
-        FROM ${schema}.send_timed(p_queue, ARRAY[v_payload], ARRAY[v_headers], clock_timestamp() + p_delay, NULL, NULL) s;
+        FROM ${schema}.send_timed(p_queue, ARRAY[v_payload], ARRAY[v_headers],
+            clock_timestamp() + coalesce(p_delay, interval '0'), NULL, (extract(epoch FROM p_ttl) * 1000000)::bigint) s;
     END IF;
     IF v_id IS NULL THEN
         RAISE EXCEPTION 'pgqueue: queue "%" does not exist', p_queue

@@ -155,6 +155,9 @@ public final class HandlerMethodInvoker {
 		}
 		try {
 			Map<String, Object> headers = reader.readValue(json);
+			if (headers == null) {
+				throw new MessageConversionException("The headers are no JSON object: null");
+			}
 			headers.values().removeIf((value) -> value == null);
 			return headers;
 		}

@@ -46,6 +46,7 @@ record HostileJson(String name, Integer amount, JsonNode tree) {
 		HEADERS.put("[]", "dead");
 		HEADERS.put("\"x\"", "dead");
 		HEADERS.put("1", "dead");
+		HEADERS.put("null", "dead");
 		HEADERS.put("{\"deep\":" + nested(5_000) + "}", "dead");
 		HEADERS.put("{\"deep\":" + nested(100) + "}", "success");
 		HEADERS.put("{\"a\":null,\"b\":1,\"c\":{}}", "success");

@@ -60,16 +60,10 @@ class NotificationIntegrationTests {
 	}
 
 	@Test
-	void anotherProcessIsWokenByACommitAndByNothingBefore() {
+	void anotherProcessIsWokenByACommit() {
 		start();
 		new TransactionTemplate(new JdbcTransactionManager(this.database.dataSource()))
-			.executeWithoutResult((status) -> {
-				send("first");
-				assertThat(this.database.jdbc()
-					.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND classid = 1262 AND pid = pg_backend_pid()")
-					.query(Long.class)
-					.single()).as("the lock that a NOTIFY takes").isZero();
-			});
+			.executeWithoutResult((status) -> send("first"));
 		awaitHandled("first");
 	}
 

@@ -155,6 +155,9 @@ class SqlSendersIntegrationTests {
 			'1', NULL, '-1 us'                      | the delay is
 			'1', NULL, '36501 days'                 | must be from 0 to 36500 days
 			'1', NULL, '-1 month'                   | the delay is
+			'1', NULL, NULL, '0 s'                  | the time to live is
+			'1', NULL, '1 h', '1 h'                 | must be longer than the delay
+			'1', NULL, NULL, '36501 days'           | and at most 36500 days
 			""", quoteCharacter = '`')
 	void whatTheLibraryWouldRefuseIsRefusedAndNothingIsWritten(String arguments, String reason) {
 		SQLException ex = refused("SELECT pgqueue.send('" + this.queue + "', " + arguments + ")");
@@ -205,6 +208,17 @@ class SqlSendersIntegrationTests {
 		}
 		awaitHandled("delayed");
 		assertThat(Instant.now()).isAfterOrEqualTo(due);
+	}
+
+	@Test
+	void whoseTimeToLiveIsOverIsNotHandled() throws Exception {
+		send("'\"short\"', p_ttl => '1 us'");
+		send("'\"delayed\"', p_delay => '1 us', p_ttl => '2 us'");
+		send("'\"long\"', p_ttl => '1 h'");
+		start();
+		awaitHandled("long");
+		Await.until("the others are counted", () -> this.receiver.events().expired(this.queue) == 2);
+		assertThat(this.handled).containsExactly("long");
 	}
 
 	@Test
