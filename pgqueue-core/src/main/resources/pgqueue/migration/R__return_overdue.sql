@@ -31,9 +31,9 @@ $$;
 -- somebody is just settling are passed over and looked at again in a second.
 --
 -- p_look_from is a low-water mark that keeps the scan away from dead index entries under a held vacuum horizon. Returns how
--- many messages were given back, whether any are held or overdue, and look_from for the next call.
+-- many messages were given back, and look_from for the next call.
 CREATE OR REPLACE FUNCTION ${schema}.return_overdue(p_queue text, p_limit integer, p_look_from timestamptz)
-RETURNS TABLE (returned integer, waiting boolean, look_from timestamptz)
+RETURNS TABLE (returned integer, look_from timestamptz)
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
 SET jit = off
@@ -53,7 +53,6 @@ DECLARE
 BEGIN
     PERFORM ${schema}.require_read_committed();
     returned := 0;
-    waiting := false;
     look_from := v_now;
     FOR v_subscription IN
         SELECT s.id FROM ${schema}.subscription s JOIN ${schema}.queue q ON q.id = s.queue_id
@@ -130,7 +129,6 @@ BEGIN
         SELECT p.look_at INTO v_look FROM ${schema}.pulled p
         WHERE p.subscription_id = v_subscription AND p.look_at >= p_look_from
         ORDER BY p.look_at LIMIT 1;
-        waiting := waiting OR v_look IS NOT NULL;
         look_from := least(look_from, v_look);
     END LOOP;
     look_from := greatest(p_look_from, look_from - interval '2 s');

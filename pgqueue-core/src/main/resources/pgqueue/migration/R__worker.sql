@@ -49,28 +49,6 @@ BEGIN
 END
 $$;
 
--- The other workers that hold messages: when each last gave a sign of life, and whether it was declared dead. A claim of
--- a dead worker may have been in flight when it was declared dead, so tombstones are looked at again and again.
-CREATE OR REPLACE FUNCTION ${schema}.holders(p_worker bigint)
-RETURNS TABLE (worker_id bigint, beat_at timestamptz, dead boolean)
-LANGUAGE plpgsql VOLATILE
-SET plan_cache_mode = force_generic_plan
-SET jit = off
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-AS $$
-BEGIN
-    RETURN QUERY
-    SELECT w.id, h.beat_at, w.dead_at IS NOT NULL
-    FROM ${schema}.worker w
-    JOIN ${schema}.heartbeat h ON h.worker_id = w.id
-    -- Not EXISTS: the planner would hash whole tables for it.
-    WHERE w.id <> p_worker AND coalesce(
-        (SELECT true FROM ${schema}.lease l WHERE l.worker_id = w.id LIMIT 1),
-        (SELECT true FROM ${schema}.retry r WHERE r.worker_id = w.id LIMIT 1), false);
-END
-$$;
-
 -- Declares a worker dead, unless it has given another sign of life since p_seen.
 CREATE OR REPLACE FUNCTION ${schema}.declare_dead(p_worker bigint, p_seen timestamptz)
 RETURNS boolean

@@ -164,7 +164,7 @@ public final class Pulls {
 
 	static Returned readReturned(ResultSet results) throws SQLException {
 		results.next();
-		return new Returned(results.getInt(1), results.getBoolean(2), results.getObject(3, OffsetDateTime.class));
+		return new Returned(results.getInt(1), results.getObject(2, OffsetDateTime.class));
 	}
 
 	/**
@@ -215,10 +215,9 @@ public final class Pulls {
 	 * What was given back.
 	 *
 	 * @param messages how many
-	 * @param waiting whether any are still held, or overdue
 	 * @param lookFrom for the next call
 	 */
-	public record Returned(int messages, boolean waiting, OffsetDateTime lookFrom) {
+	public record Returned(int messages, OffsetDateTime lookFrom) {
 	}
 
 }

@@ -1,9 +1,15 @@
 package io.pgqueue.engine;
 
+import java.sql.ResultSet;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.time.OffsetDateTime;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 import javax.sql.DataSource;
 
@@ -37,7 +43,7 @@ public final class Workers implements AutoCloseable {
 
 	private final String beat;
 
-	private final String holders;
+	private final String lookAround;
 
 	private final String declareDead;
 
@@ -64,7 +70,7 @@ public final class Workers implements AutoCloseable {
 		this.register = database.function("register_worker(?)");
 		this.succeed = database.function("succeed(?)");
 		this.beat = database.function("beat(?)");
-		this.holders = database.function("holders(?)");
+		this.lookAround = database.function("look_around(?, ?, ?, ?)");
 		this.declareDead = database.function("declare_dead(?, ?)");
 		this.recover = database.function("recover(?, ?)");
 		this.reconcile = database.function("reconcile(?, ?, ?, ?)");
@@ -112,19 +118,41 @@ public final class Workers implements AutoCloseable {
 	}
 
 	/**
-	 * Lists the other workers that hold messages.
+	 * Looks, once for all, for whatever somebody may have to do. Writes nothing.
 	 * @param worker number of the worker that asks
-	 * @return the others
+	 * @param subscriptions what to look into: numbers of subscriptions, each with that of
+	 * its queue
+	 * @param dueFrom what the last call returned, or {@link OffsetDateTime#MIN} to look
+	 * at everything
+	 * @return what there is
 	 */
-	public List<Holder> holders(long worker) {
-		return this.connection.call(this.holders, (statement) -> statement.setLong(1, worker), (results) -> {
-			List<Holder> found = new ArrayList<>();
-			while (results.next()) {
-				found.add(new Holder(results.getLong(1), results.getObject(2, OffsetDateTime.class),
-						results.getBoolean(3)));
+	public Surroundings lookAround(long worker, Map<Integer, Integer> subscriptions, OffsetDateTime dueFrom) {
+		List<Integer> numbers = List.copyOf(subscriptions.keySet());
+		return this.connection.call(this.lookAround, (statement) -> {
+			statement.setLong(1, worker);
+			statement.setObject(2, numbers.stream().mapToInt(subscriptions::get).toArray());
+			statement.setObject(3, numbers.stream().mapToInt(Integer::intValue).toArray());
+			statement.setObject(4, dueFrom);
+		}, Workers::readSurroundings);
+	}
+
+	private static Surroundings readSurroundings(ResultSet results) throws SQLException {
+		Set<Integer> holding = new HashSet<>();
+		List<Holder> holders = new ArrayList<>();
+		while (results.next()) {
+			switch (results.getString(1)) {
+				case "s" -> holding.add(results.getInt(2));
+				case "w" -> holders.add(new Holder(results.getLong(2), results.getObject(3, OffsetDateTime.class),
+						results.getBoolean(4)));
+				default -> {
+					long micros = results.getLong(6);
+					Duration nextDue = results.wasNull() ? null : Duration.of(micros, ChronoUnit.MICROS);
+					return new Surroundings(holding, holders, results.getBoolean(5), nextDue,
+							results.getObject(7, OffsetDateTime.class));
+				}
 			}
-			return found;
-		});
+		}
+		throw new IllegalStateException("A look around returned no last row");
 	}
 
 	/**
@@ -249,6 +277,21 @@ public final class Workers implements AutoCloseable {
 	@Override
 	public void close() {
 		this.connection.close();
+	}
+
+	/**
+	 * What a worker has to know of what happens around it.
+	 *
+	 * @param subscriptions numbers of those that were asked for and hold something to
+	 * claim
+	 * @param holders the other workers that hold messages
+	 * @param overdue whether received messages are to be given back
+	 * @param nextDue time until the next scheduled message is due, negative if it is
+	 * overdue, {@code null} if none is scheduled
+	 * @param dueFrom for the next look
+	 */
+	public record Surroundings(Set<Integer> subscriptions, List<Holder> holders, boolean overdue,
+			@Nullable Duration nextDue, OffsetDateTime dueFrom) {
 	}
 
 	/**

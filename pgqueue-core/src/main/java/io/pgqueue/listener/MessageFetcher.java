@@ -93,6 +93,11 @@ final class MessageFetcher implements Runnable {
 
 	private volatile long lastPoll = System.nanoTime();
 
+	/**
+	 * Whether it waits although nothing keeps it from claiming.
+	 */
+	private volatile boolean resting;
+
 	MessageFetcher(ContainerOptions options, MessageProcessor processor, DeclaredQueue queue,
 			Collaborators collaborators, Dispatcher dispatcher, WakeUp wakeUp) {
 		this.options = options;
@@ -119,6 +124,8 @@ final class MessageFetcher implements Runnable {
 				int room = this.dispatcher.awaitRoom();
 				if (room > 0) {
 					this.wakeUp.await(fetch(room));
+					this.lastPoll = lastPoll();
+					this.resting = false;
 				}
 			}
 			catch (InterruptedException ex) {
@@ -135,11 +142,11 @@ final class MessageFetcher implements Runnable {
 	}
 
 	/**
-	 * Returns when the queue was last looked at with success, as monotonic time; 0 if
-	 * never.
+	 * Returns when the queue was last looked at with success, by this fetcher or, while
+	 * it rests, for it, or the fetcher was made, as monotonic time.
 	 */
 	long lastPoll() {
-		return this.lastPoll;
+		return this.resting ? this.wakeUps.lastLook(this.lastPoll) : this.lastPoll;
 	}
 
 	/**
@@ -277,6 +284,7 @@ final class MessageFetcher implements Runnable {
 		if (claim.busy()) {
 			return Duration.ofNanos(ThreadLocalRandom.current().nextLong(1_000_000, 5_000_000));
 		}
+		this.resting = true;
 		Duration poll = this.wakeUps.pace(this.options.pollInterval());
 		if (claim.nextDueMicros() == null) {
 			return poll;

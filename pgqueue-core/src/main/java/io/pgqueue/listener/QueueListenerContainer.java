@@ -97,8 +97,8 @@ public final class QueueListenerContainer implements Lifecycle {
 	}
 
 	/**
-	 * Returns how long ago the queue was last looked at with success, or the container
-	 * started.
+	 * Returns how long ago the queue was last looked at with success, by the container or
+	 * for it while it rests, or the container started.
 	 * @return the time, or null if the container does not run
 	 */
 	public @Nullable Duration sinceLastPoll() {
@@ -111,7 +111,7 @@ public final class QueueListenerContainer implements Lifecycle {
 	 * @return the poll interval, or longer while notifications arrive
 	 */
 	public Duration longestPause() {
-		return this.collaborators.wakeUps().pace(this.options.pollInterval());
+		return this.collaborators.wakeUps().longestPause(this.options.pollInterval());
 	}
 
 	/**
@@ -195,7 +195,8 @@ public final class QueueListenerContainer implements Lifecycle {
 					this.executor, this.processor);
 			this.fetcher = new MessageFetcher(options, this.processor, QueueListenerContainer.this.queue, shared,
 					this.dispatcher, this.wakeUp);
-			shared.wakeUps().add(options.queue(), QueueListenerContainer.this.queue.queueId(), this.wakeUp);
+			DeclaredQueue queue = QueueListenerContainer.this.queue;
+			shared.wakeUps().add(options.queue(), queue.queueId(), queue.subscriptionId(), this.wakeUp);
 			this.fetcherThread = new Thread(this.fetcher, "pgqueue-" + options.id() + "-fetcher");
 			// The one thread that keeps an application without a web server alive.
 			this.fetcherThread.setDaemon(false);

@@ -194,6 +194,7 @@ public final class NotificationListener {
 	private void follow(Connection open) throws SQLException {
 		long nextTest = System.nanoTime();
 		while (isRunning()) {
+			this.wakeUps.supervise();
 			if (this.state != State.ARRIVING && System.nanoTime() - nextTest >= 0) {
 				test(open);
 				nextTest = System.nanoTime() + TEST_INTERVAL.toNanos();

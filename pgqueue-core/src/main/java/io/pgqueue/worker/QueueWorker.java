@@ -1,7 +1,6 @@
 package io.pgqueue.worker;
 
 import java.time.Duration;
-import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -9,7 +8,7 @@ import javax.sql.DataSource;
 
 import io.pgqueue.InvalidConfigurationException;
 import io.pgqueue.engine.Workers;
-import io.pgqueue.engine.Workers.Holder;
+import io.pgqueue.engine.Workers.Surroundings;
 import io.pgqueue.wakeup.OutageLog;
 import io.pgqueue.wakeup.WakeUp;
 import io.pgqueue.wakeup.WakeUps;
@@ -19,9 +18,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * This process as the database sees it: registers, gives signs of life, recovers what
- * dead workers held, and deletes old dead letters. One thread and one connection, both
- * for as long as it runs.
+ * This process as the database sees it: registers, gives signs of life, looks around for
+ * all who rest in the application, recovers what dead workers held, and deletes old dead
+ * letters. One thread and one connection, both for as long as it runs.
  */
 public final class QueueWorker {
 
@@ -54,11 +53,11 @@ public final class QueueWorker {
 
 	private final Duration heartbeat;
 
-	private final DeathWatch deathWatch;
+	private final Lookout lookout;
+
+	private final Recovery recovery;
 
 	private final @Nullable DeadLetterExpiry expiry;
-
-	private final OverduePulls overduePulls = new OverduePulls();
 
 	private final WakeUps wakeUps;
 
@@ -100,7 +99,8 @@ public final class QueueWorker {
 		this.schema = schema;
 		this.instance = instance;
 		this.heartbeat = heartbeat;
-		this.deathWatch = new DeathWatch(timeout, heartbeat.multipliedBy(2));
+		this.lookout = new Lookout(wakeUps, heartbeat);
+		this.recovery = new Recovery(new DeathWatch(timeout, heartbeat.multipliedBy(2)), wakeUps);
 		this.expiry = DeadLetterExpiry.of(deadLetterRetention, heartbeat.dividedBy(4));
 		this.wakeUps = wakeUps;
 		this.wakeUp = wakeUps.worker();
@@ -223,10 +223,11 @@ public final class QueueWorker {
 					lastBeat = round(workers, lastBeat);
 					failures = 0;
 					this.outages.worked(FAILURE);
-					pause = this.deathWatch.untilNext(System.nanoTime(), this.heartbeat);
+					pause = this.recovery.untilNext(this.lookout.pause());
 				}
 				catch (RuntimeException | Error ex) {
-					this.deathWatch.forget();
+					this.lookout.fail();
+					this.recovery.forget();
 					// A crash of the server may have brought back leases that were
 					// settled.
 					this.reconciledTo = 0;
@@ -238,6 +239,7 @@ public final class QueueWorker {
 			signOff(workers);
 		}
 		finally {
+			this.lookout.fail();
 			this.outages.ended(FAILURE);
 			synchronized (this.monitor) {
 				this.incarnation = null;
@@ -268,8 +270,9 @@ public final class QueueWorker {
 		if (current.holds()) {
 			this.cancelled.addAll(workers.takeCancelRequests(current.worker()));
 		}
-		watch(workers, current);
-		if (this.overduePulls.round(workers)) {
+		Surroundings seen = this.lookout.look(workers, current.worker());
+		this.recovery.run(workers, seen.holders());
+		if (seen.overdue() && OverduePulls.giveBack(workers)) {
 			this.wakeUps.announceEverything();
 		}
 		if (this.expiry != null) {
@@ -313,36 +316,6 @@ public final class QueueWorker {
 		}
 		// What is in hand now must be looked at again, what is not is settled for good.
 		this.reconciledTo = (inHand.leases().length > 0) ? inHand.leases()[0] - 1 : inHand.last();
-	}
-
-	private void watch(Workers workers, Incarnation current) {
-		List<Holder> holders = workers.holders(current.worker());
-		for (Holder holder : this.deathWatch.look(holders, System.nanoTime())) {
-			if (workers.declareDead(holder)) {
-				logger.warn("Worker {} has given no sign of life since {}: it is declared dead", holder.worker(),
-						holder.beatAt());
-				recover(workers, holder.worker());
-			}
-		}
-		for (Holder holder : holders) {
-			if (holder.dead()) {
-				recover(workers, holder.worker());
-			}
-		}
-	}
-
-	private void recover(Workers workers, long worker) {
-		int total = 0;
-		int taken;
-		do {
-			taken = workers.recover(worker);
-			total += taken;
-		}
-		while (taken > 0);
-		if (total > 0) {
-			logger.info("Recovered {} messages of dead worker {}", total, worker);
-			this.wakeUps.announceEverything();
-		}
 	}
 
 	private Duration backoff(int failures) {

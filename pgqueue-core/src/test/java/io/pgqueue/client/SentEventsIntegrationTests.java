@@ -47,7 +47,7 @@ class SentEventsIntegrationTests {
 		this.queues = QueueTemplate.builder(database.dataSource()).events(this.events).wakeUps(wakeUps).build();
 		this.transactions = new TransactionTemplate(new JdbcTransactionManager(database.dataSource()));
 		this.queue = TestApplication.uniqueQueue();
-		wakeUps.add(this.queue, 1, this.wakeUp);
+		wakeUps.add(this.queue, 1, 1, this.wakeUp);
 	}
 
 	@BeforeAll

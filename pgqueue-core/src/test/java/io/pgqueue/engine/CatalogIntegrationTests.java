@@ -64,7 +64,7 @@ class CatalogIntegrationTests {
 			.contains("send_batch", "claim", "claim_log", "claim_retries", "take_from_leases", "take_from_log",
 					"settle", "retry", "bury", "recover", "reconcile", "send_timed", "promote", "cancel_unsent",
 					"take_out", "cancel_waiting", "take_cancel_requests", "drop_cancelled", "settle_one",
-					"bury_expired", "send");
+					"bury_expired", "send", "look_around");
 	}
 
 	@Test

@@ -86,7 +86,7 @@ class ClaimIsolationIntegrationTests {
 			try (Workers workers = other.workers()) {
 				assertThat(workers.beat(other.worker)).isTrue();
 				long observer = workers.register("observer");
-				Holder holder = workers.holders(observer)
+				Holder holder = TestEngine.holders(workers, observer)
 					.stream()
 					.filter((one) -> one.worker() == other.worker)
 					.findFirst()

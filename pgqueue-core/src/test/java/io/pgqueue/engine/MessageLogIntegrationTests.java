@@ -132,7 +132,8 @@ class MessageLogIntegrationTests {
 			assertThat(workers.reconcile(restricted.worker, 1, lease, new long[0])).isOne();
 			workers.signOff(restricted.worker);
 			assertThat(workers.recover(restricted.worker)).isZero();
-			assertThat(workers.holders(worker)).extracting(Workers.Holder::worker).doesNotContain(restricted.worker);
+			assertThat(TestEngine.holders(workers, worker)).extracting(Workers.Holder::worker)
+				.doesNotContain(restricted.worker);
 		}
 		assertThat(restricted.retried()).containsExactly(ids[1], ids[3]);
 		assertThat(restricted.deadLetters(10)).hasSize(1);

@@ -141,7 +141,8 @@ class PlanIntegrationTests {
 				+ second + "], ARRAY[" + ids[0] + "])"));
 		plans.addAll(explain("settle_alone(" + worker + ", ARRAY[" + first + "], '{}', '{}', '{}', '{}')"));
 		plans.addAll(explain("beat(" + worker + ")"));
-		plans.addAll(explain("holders(0)"));
+		plans.addAll(explain(lookAround("'-infinity'")));
+		plans.addAll(explain(lookAround("now() - interval '10 s'")));
 		this.engine.send(2);
 		plans.addAll(explain(claim()));
 		plans.addAll(explain("reconcile(" + worker + ", 1, 1000000, ARRAY[" + this.number + "])"));
@@ -221,6 +222,11 @@ class PlanIntegrationTests {
 		plans.addAll(explain("settle_one(" + this.engine.worker + ", 1)"));
 		plans.addAll(explain(claim().replace(", '-infinity')", ", '-infinity', true)")));
 		return plans;
+	}
+
+	private String lookAround(String from) {
+		return "look_around(0, ARRAY[" + this.engine.queue.queueId() + "], ARRAY[" + this.engine.queue.subscriptionId()
+				+ "], " + from + ")";
 	}
 
 	private String claim() {

@@ -267,10 +267,10 @@ class RecoverIntegrationTests {
 		long idle = this.engine.registerWorker();
 		this.engine.send();
 		this.engine.claim(1);
-		assertThat(this.workers.holders(idle)).extracting(Holder::worker)
+		assertThat(TestEngine.holders(this.workers, idle)).extracting(Holder::worker)
 			.contains(this.engine.worker)
 			.doesNotContain(idle);
-		assertThat(this.workers.holders(this.engine.worker)).extracting(Holder::worker)
+		assertThat(TestEngine.holders(this.workers, this.engine.worker)).extracting(Holder::worker)
 			.doesNotContain(this.engine.worker, idle);
 	}
 
@@ -304,7 +304,11 @@ class RecoverIntegrationTests {
 
 	private Holder holder(long worker) {
 		try (Workers observing = this.engine.workers()) {
-			return observing.holders(0).stream().filter((one) -> one.worker() == worker).findFirst().orElseThrow();
+			return TestEngine.holders(observing, 0)
+				.stream()
+				.filter((one) -> one.worker() == worker)
+				.findFirst()
+				.orElseThrow();
 		}
 	}
 

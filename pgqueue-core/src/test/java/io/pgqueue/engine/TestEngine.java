@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
@@ -19,6 +20,7 @@ import io.pgqueue.engine.Leases.ClaimRequest;
 import io.pgqueue.engine.Leases.Failure;
 import io.pgqueue.engine.Leases.Held;
 import io.pgqueue.engine.Queues.DeclaredQueue;
+import io.pgqueue.engine.Workers.Holder;
 import io.pgqueue.test.Session;
 import io.pgqueue.test.TestDatabase;
 import org.jspecify.annotations.Nullable;
@@ -138,6 +140,13 @@ final class TestEngine {
 
 	Workers workers() {
 		return new Workers(this.testDatabase.directDataSource(), this.schema);
+	}
+
+	/**
+	 * The other workers that hold messages, as a worker sees them.
+	 */
+	static List<Holder> holders(Workers workers, long worker) {
+		return workers.lookAround(worker, Map.of(), OffsetDateTime.MIN).holders();
 	}
 
 	void declareDead(long dead) {

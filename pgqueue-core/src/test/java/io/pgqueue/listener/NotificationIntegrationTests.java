@@ -23,8 +23,8 @@ import org.springframework.transaction.support.TransactionTemplate;
 import static org.assertj.core.api.Assertions.assertThat;
 
 /**
- * Processes that tell each other what is new. Idle queues are looked into every ten
- * minutes, as long as notifications arrive.
+ * Processes that tell each other what is new. As long as notifications arrive, a process
+ * looks into its idle queues once a minute, which is longer than any test waits.
  */
 @PgQueueDatabase
 class NotificationIntegrationTests {
@@ -42,7 +42,7 @@ class NotificationIntegrationTests {
 	NotificationIntegrationTests(TestDatabase database) {
 		this.database = database;
 		this.sender = TestApplication.builder(database).notifications().build();
-		this.receiver = TestApplication.builder(database).notifications().timeout(Duration.ofSeconds(5)).build();
+		this.receiver = TestApplication.builder(database).notifications().timeout(Duration.ofMinutes(10)).build();
 		this.queue = this.receiver.declareQueue();
 		this.receiver.handle(TestApplication.options(this.queue).build(),
 				(message) -> this.handled.add(message.payload()));

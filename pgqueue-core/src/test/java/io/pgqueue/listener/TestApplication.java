@@ -99,7 +99,7 @@ public final class TestApplication implements AutoCloseable {
 				news.signs().stream().map(Sign::code).collect(Collectors.toSet())), this.wakeUps.outages());
 		this.wakeUps.announceTo(notifier);
 		NotificationListener listener = new NotificationListener(builder.direct, TestDatabase.SCHEMA, process,
-				(echo) -> notifications.announce(echo, Set.of(), Set.of()), this.wakeUps, SAFETY_INTERVAL);
+				(echo) -> notifications.announce(echo, Set.of(), Set.of()), this.wakeUps, builder.notified);
 		return new NotificationLifecycle(notifier, listener, () -> !this.registry.containers().isEmpty(), 0);
 	}
 
@@ -172,6 +172,21 @@ public final class TestApplication implements AutoCloseable {
 		return this.notifications.state();
 	}
 
+	/**
+	 * Tells whether those who wait for messages rely on notifications and on the looks of
+	 * the worker.
+	 */
+	boolean isResting() {
+		return this.wakeUps.pace(Duration.ZERO).compareTo(Duration.ofHours(1)) > 0;
+	}
+
+	/**
+	 * Has everybody look who waits for something.
+	 */
+	void wakeAll() {
+		this.wakeUps.wakeAll();
+	}
+
 	public QueueListenerRegistry registry() {
 		return this.registry;
 	}
@@ -242,6 +257,8 @@ public final class TestApplication implements AutoCloseable {
 
 		private boolean notifications;
 
+		private Duration notified = SAFETY_INTERVAL;
+
 		Builder(DataSource pooled, DataSource direct) {
 			this.pooled = pooled;
 			this.direct = direct;
@@ -303,6 +320,14 @@ public final class TestApplication implements AutoCloseable {
 		public Builder notifications() {
 			this.notifications = true;
 			return this;
+		}
+
+		/**
+		 * Has the application notify others and listen to them.
+		 */
+		public Builder notifications(Duration pollInterval) {
+			this.notified = pollInterval;
+			return notifications();
 		}
 
 		public TestApplication build() {

@@ -65,7 +65,7 @@ class UnsettledIntegrationTests {
 		this.leases = new Leases(access);
 		this.worker = new QueueWorker(database.directDataSource(), TestDatabase.SCHEMA, "test", Duration.ofSeconds(30),
 				Duration.ofSeconds(10), this.wakeUps, null);
-		this.wakeUps.add(this.options.queue(), 1, this.wakeUp);
+		this.wakeUps.add(this.options.queue(), 1, 1, this.wakeUp);
 	}
 
 	@BeforeAll

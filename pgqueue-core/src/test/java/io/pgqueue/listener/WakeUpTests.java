@@ -76,10 +76,10 @@ class WakeUpTests {
 		WakeUp other = new WakeUp();
 		WakeUp removed = new WakeUp();
 		WakeUp second = new WakeUp();
-		wakeUps.add("orders", 1, this.wakeUp);
-		wakeUps.add("orders", 1, second);
-		wakeUps.add("orders", 1, removed);
-		wakeUps.add("emails", 2, other);
+		wakeUps.add("orders", 1, 1, this.wakeUp);
+		wakeUps.add("orders", 1, 1, second);
+		wakeUps.add("orders", 1, 1, removed);
+		wakeUps.add("emails", 2, 2, other);
 		wakeUps.remove("orders", removed);
 		wakeUps.remove("nobody", removed);
 		wakeUps.wake("orders");

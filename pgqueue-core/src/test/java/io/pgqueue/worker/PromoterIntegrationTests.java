@@ -68,8 +68,8 @@ class PromoterIntegrationTests {
 	void promotesWhatIsDueAndWakesWhoWaitsForTheQueue() throws InterruptedException {
 		WakeUp waiting = new WakeUp();
 		WakeUp waitingForOthers = new WakeUp();
-		this.wakeUps.add(QUEUE, 1, waiting);
-		this.wakeUps.add("other", 2, waitingForOthers);
+		this.wakeUps.add(QUEUE, 1, 1, waiting);
+		this.wakeUps.add("other", 2, 2, waitingForOthers);
 		this.promoter.start();
 		schedule(200_000);
 		assertThat(waiting.await(Duration.ofSeconds(20))).isTrue();
