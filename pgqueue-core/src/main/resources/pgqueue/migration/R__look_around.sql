@@ -9,7 +9,8 @@
 -- Returns a row per subscription that holds something (state 's', number), a row per other worker that holds messages (state
 -- 'w', number, when it last gave a sign of life, whether it was declared dead: a claim of a dead worker may have been in
 -- flight when it was declared dead, so tombstones are looked at again and again), and one last row that sums up (state 'e'):
--- overdue, next_due_micros (until the next scheduled message is due, negative if it is overdue) and due_from for the next call.
+-- overdue, next_due_micros (until the next scheduled message is due, negative if it is overdue; a day at most) and due_from for
+-- the next call.
 CREATE OR REPLACE FUNCTION ${schema}.look_around(p_worker bigint, p_queues integer[], p_subscriptions integer[],
     p_due_from timestamptz)
 RETURNS TABLE (state text, number bigint, beat_at timestamptz, dead boolean, overdue boolean, next_due_micros bigint,
@@ -80,6 +81,10 @@ BEGIN
 
     RETURN QUERY
     SELECT 'e', NULL::bigint, NULL::timestamptz, NULL::boolean, coalesce(v_overdue, false),
-        ceil(extract(epoch FROM v_due - clock_timestamp()) * 1000000)::bigint, v_now - interval '10 s';
+        CASE WHEN v_due IS NOT NULL
+            -- Within a day, because times may be infinite.
+            THEN ceil(extract(epoch FROM least(greatest(v_due, v_now - interval '1 day'), v_now + interval '1 day')
+                - clock_timestamp()) * 1000000)::bigint END,
+        v_now - interval '10 s';
 END
 $$;

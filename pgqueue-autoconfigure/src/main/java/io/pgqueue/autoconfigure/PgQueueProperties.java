@@ -140,9 +140,8 @@ public record PgQueueProperties(@DefaultValue("true") boolean enabled, @DefaultV
 	 *
 	 * @param enabled Whether processes notify each other of new messages. If not, or
 	 * while notifications do not arrive, they poll.
-	 * @param pollInterval Longest time between two looks into an idle queue while
-	 * notifications arrive. Has no effect if it is shorter than the listener's own poll
-	 * interval.
+	 * @param pollInterval Longest time between two looks into the idle queues while
+	 * notifications arrive: one for all of them, at each heartbeat at least.
 	 */
 	public record Notify(@DefaultValue("true") boolean enabled, @DefaultValue("10s") Duration pollInterval) {
 	}

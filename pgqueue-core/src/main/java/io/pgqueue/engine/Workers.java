@@ -286,8 +286,8 @@ public final class Workers implements AutoCloseable {
 	 * claim
 	 * @param holders the other workers that hold messages
 	 * @param overdue whether received messages are to be given back
-	 * @param nextDue time until the next scheduled message is due, negative if it is
-	 * overdue, {@code null} if none is scheduled
+	 * @param nextDue time until the next scheduled message is due, a day at most,
+	 * negative if it is overdue, {@code null} if none is scheduled
 	 * @param dueFrom for the next look
 	 */
 	public record Surroundings(Set<Integer> subscriptions, List<Holder> holders, boolean overdue,

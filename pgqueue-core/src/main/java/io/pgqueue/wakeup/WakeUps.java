@@ -255,6 +255,14 @@ public final class WakeUps {
 	}
 
 	/**
+	 * Tells whether somebody would rely on the worker if it looked.
+	 * @return whether notifications arrive, but the worker has not looked since they do
+	 */
+	public boolean isLookMissing() {
+		return isArriving() && !this.lookedAfter;
+	}
+
+	/**
 	 * Returns what the worker is to look into for those who rely on it.
 	 * @return numbers of subscriptions, each with that of its queue; empty while nobody
 	 * does, because notifications do not arrive

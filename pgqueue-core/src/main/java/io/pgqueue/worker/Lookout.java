@@ -55,7 +55,7 @@ final class Lookout {
 	Surroundings look(Workers workers, long worker) {
 		long now = System.nanoTime();
 		Duration interval = this.wakeUps.lookInterval(this.heartbeat);
-		if (!this.blind && now - this.lastLook < interval.toNanos() / 10 * 9) {
+		if (!this.blind && !this.wakeUps.isLookMissing() && now - this.lastLook < interval.toNanos() / 10 * 9) {
 			return tell(workers.lookAround(worker, Map.of(), this.dueFrom));
 		}
 		OffsetDateTime from = (this.looks++ % LOOKS_PER_FULL_LOOK == 0) ? OffsetDateTime.MIN : this.dueFrom;

@@ -15,6 +15,8 @@ import io.pgqueue.test.TestDatabase;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -32,11 +34,14 @@ class LookAroundIntegrationTests {
 
 	private final TestEngine engine;
 
+	private final TestEngine withMessages;
+
 	private final Workers workers;
 
 	LookAroundIntegrationTests(TestDatabase database) {
 		this.database = database;
 		this.engine = TestEngine.of(database);
+		this.withMessages = TestEngine.of(database);
 		this.workers = this.engine.workers();
 	}
 
@@ -118,6 +123,14 @@ class LookAroundIntegrationTests {
 		assertThat(look().nextDue()).isBetween(Duration.ofSeconds(-90), Duration.ofSeconds(-60));
 	}
 
+	@ParameterizedTest
+	@CsvSource({ "infinity, PT24H", "9999-12-31, PT24H", "-infinity, PT-24H", "0001-01-01, PT-24H" })
+	void aScheduledMessageOfAnotherAgeDisturbsNobody(String due, Duration told) {
+		schedule("1 s");
+		this.engine.jdbc().sql("UPDATE pgqueue.scheduled SET due_at = ?::timestamptz").param(due).update();
+		assertThat(look().nextDue()).isBetween(told.minusSeconds(10), told.plusSeconds(10));
+	}
+
 	@Test
 	void tellsWhetherReceivedMessagesAreOverdueWhoseverTheyAre() {
 		this.engine.send();
@@ -137,7 +150,7 @@ class LookAroundIntegrationTests {
 	void takesNoTransactionIdWhateverThereIs() {
 		everythingThereIs();
 		try (Session session = Session.begin(this.database)) {
-			assertThat(rows(session)).isGreaterThan(1);
+			assertThat(rows(session)).isGreaterThan(3);
 			assertThat(
 					session.jdbc().sql("SELECT pg_current_xact_id_if_assigned() IS NULL").query(Boolean.class).single())
 				.isTrue();
@@ -151,7 +164,7 @@ class LookAroundIntegrationTests {
 			List.of("lane", "cursor", "retry", "scheduled", "pulled", "worker", "heartbeat", "lease", "message")
 				.forEach((table) -> locking.execute("SELECT 1 FROM pgqueue." + table + " FOR UPDATE"));
 			session.execute("SET LOCAL lock_timeout = 1");
-			assertThat(rows(session)).isGreaterThan(1);
+			assertThat(rows(session)).isGreaterThan(3);
 		}
 	}
 
@@ -219,13 +232,13 @@ class LookAroundIntegrationTests {
 	 * Something of each kind, in the hands of a worker and not.
 	 */
 	private void everythingThereIs() {
-		this.engine.send(3);
-		this.engine.claim(1);
+		this.withMessages.send(3);
+		this.withMessages.claim(1);
 		retry(1, "-1 s", "NULL");
 		retry(2, "-1 s", "5");
 		schedule("-1 s");
 		Pulls pulls = new Pulls(this.engine.database);
-		pulls.receive(new PullRequest(pulls.register("test"), 1, this.engine.queue.name(), 1, TestEngine.BYTES, 1,
+		pulls.receive(new PullRequest(pulls.register("test"), 1, this.withMessages.queue.name(), 1, TestEngine.BYTES, 1,
 				Marks.NONE));
 	}
 
@@ -246,7 +259,12 @@ class LookAroundIntegrationTests {
 	}
 
 	private long rows(Session session) {
-		return session.jdbc().sql(sql("'-infinity'")).query(Long.class).single();
+		return session.jdbc()
+			.sql("SELECT count(*) FROM pgqueue.look_around(0, ARRAY[?, ?], ARRAY[?, ?], '-infinity')")
+			.params(this.engine.queue.queueId(), this.withMessages.queue.queueId(), subscription(this.engine),
+					subscription(this.withMessages))
+			.query(Long.class)
+			.single();
 	}
 
 	private void warm(Session session) {

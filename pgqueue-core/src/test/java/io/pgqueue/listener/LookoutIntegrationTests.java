@@ -13,6 +13,7 @@ import io.pgqueue.test.TestDatabase;
 import io.pgqueue.wakeup.NotificationListener.State;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 import static org.assertj.core.api.Assertions.assertThat;
@@ -87,6 +88,35 @@ class LookoutIntegrationTests {
 			return pooled.count("") == borrowed && others(direct) - others <= 2 && nextTransactionId() == before;
 		});
 		assertThat(application.isResting()).isTrue();
+	}
+
+	@Test
+	@Tag("long")
+	void inAMinuteOfTheDefaultsAHundredIdleQueuesCostAtMostTenStatements() {
+		ObservedDataSource pooled = new ObservedDataSource(this.database.dataSource());
+		ObservedDataSource direct = new ObservedDataSource(this.database.directDataSource());
+		TestApplication application = add(TestApplication.builder(this.database)
+			.pooled(pooled)
+			.direct(direct)
+			.notifications(Duration.ofSeconds(10)));
+		for (int i = 0; i < 100; i++) {
+			String name = application.declareQueue();
+			application.handle(ContainerOptions.builder(name, name).build(), (message) -> {
+			});
+		}
+		application.start();
+		awaitRest(application);
+		Await.until("everybody rests", Duration.ofMinutes(1), () -> {
+			long borrowed = pooled.count("");
+			long looks = looks(direct);
+			Await.until("a look has passed", () -> looks(direct) > looks);
+			return pooled.count("") == borrowed;
+		});
+		long before = pooled.count("") + direct.count("");
+		long began = System.nanoTime();
+		Await.until("a minute has passed", Duration.ofMinutes(2),
+				() -> System.nanoTime() - began > Duration.ofMinutes(1).toNanos());
+		assertThat(pooled.count("") + direct.count("") - before).isBetween(6L, 10L);
 	}
 
 	@Test

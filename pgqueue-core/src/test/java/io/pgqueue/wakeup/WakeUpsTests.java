@@ -115,9 +115,13 @@ class WakeUpsTests {
 	}
 
 	@Test
-	void theWorkerIsToldThatItsPaceHasChanged() {
+	void theWorkerIsToldWhenNotificationsArriveSoThatItLooksAtOnce() {
+		assertThat(this.wakeUps.isLookMissing()).isFalse();
 		this.wakeUps.setSafetyInterval(SAFETY);
 		assertThat(this.wakeUps.worker().await(Duration.ZERO)).isTrue();
+		assertThat(this.wakeUps.isLookMissing()).isTrue();
+		looked(Duration.ZERO);
+		assertThat(this.wakeUps.isLookMissing()).isFalse();
 	}
 
 	@Test
