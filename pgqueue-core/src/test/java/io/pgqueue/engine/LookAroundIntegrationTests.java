@@ -49,6 +49,11 @@ class LookAroundIntegrationTests {
 	void empty() {
 		List.of("retry", "scheduled", "pulled")
 			.forEach((table) -> this.engine.jdbc().sql("DELETE FROM pgqueue." + table).update());
+		// A look reads all workers.
+		this.engine.jdbc()
+			.sql("DELETE FROM pgqueue.worker WHERE id NOT IN (?, ?)")
+			.params(this.engine.worker, this.withMessages.worker)
+			.update();
 	}
 
 	@AfterEach
