@@ -13,10 +13,16 @@ DECLARE
     v_count  integer;
 BEGIN
     PERFORM ${schema}.require_read_committed();
-    PERFORM 1 FROM ${schema}.dead_letter d WHERE d.subscription_id = p_subscription AND d.id = ANY (p_ids)
-    ORDER BY d.id FOR UPDATE;
-    DELETE FROM ${schema}.dead_letter d USING unnest(p_ids, p_deaths) AS g (id, dead_at)
-    WHERE d.subscription_id = p_subscription AND d.id = ANY (p_ids) AND d.id = g.id AND d.dead_at = g.dead_at;
+    -- One by one: with ANY and an order, servers before 17 would read all letters of the subscription.
+    PERFORM 1 FROM (SELECT x.id FROM unnest(p_ids) AS x (id) ORDER BY x.id) o
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM ${schema}.dead_letter d WHERE d.subscription_id = p_subscription AND d.id = o.id FOR UPDATE) l;
+    DELETE FROM ${schema}.dead_letter d
+    USING unnest(p_ids, p_deaths) AS g (id, dead_at)
+    CROSS JOIN LATERAL (
+        SELECT l.ctid AS place FROM ${schema}.dead_letter l
+        WHERE l.subscription_id = p_subscription AND l.id = g.id AND l.dead_at = g.dead_at OFFSET 0) p
+    WHERE d.ctid = p.place;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     RETURN v_count;
 END

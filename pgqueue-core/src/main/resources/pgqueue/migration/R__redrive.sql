@@ -43,11 +43,17 @@ DECLARE
     v_moved    integer;
 BEGIN
     PERFORM ${schema}.require_read_committed();
-    PERFORM 1 FROM ${schema}.dead_letter d WHERE d.subscription_id = p_subscription AND d.id = ANY (p_ids)
-    ORDER BY d.id FOR UPDATE;
+    -- One by one: with ANY and an order, servers before 17 would read all letters of the subscription.
+    PERFORM 1 FROM (SELECT x.id FROM unnest(p_ids) AS x (id) ORDER BY x.id) o
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM ${schema}.dead_letter d WHERE d.subscription_id = p_subscription AND d.id = o.id FOR UPDATE) l;
     WITH removed AS (
-        DELETE FROM ${schema}.dead_letter d USING unnest(p_ids, p_deaths, p_delays_millis) AS g (id, dead_at, delay)
-        WHERE d.subscription_id = p_subscription AND d.id = ANY (p_ids) AND d.id = g.id AND d.dead_at = g.dead_at
+        DELETE FROM ${schema}.dead_letter d
+        USING unnest(p_ids, p_deaths, p_delays_millis) AS g (id, dead_at, delay)
+        CROSS JOIN LATERAL (
+            SELECT l.ctid AS place FROM ${schema}.dead_letter l
+            WHERE l.subscription_id = p_subscription AND l.id = g.id AND l.dead_at = g.dead_at OFFSET 0) p
+        WHERE d.ctid = p.place
         RETURNING d.subscription_id, d.id, d.queue_id, d.lane, d.size, d.redrives, d.enqueued_at, d.dead_at, d.reason,
             d.error_class, d.headers, d.payload, g.delay
     ), moved AS (

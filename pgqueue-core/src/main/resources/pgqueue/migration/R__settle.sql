@@ -12,9 +12,20 @@ SET enable_bitmapscan = off
 AS $$
 BEGIN
     IF cardinality(p_leases) > 0 THEN
+        IF cardinality(p_leases) > 1 THEN
+            -- In their order: the deletion goes by place.
+            PERFORM 1 FROM unnest(p_leases) AS g (n)
+            CROSS JOIN LATERAL (SELECT 1 FROM ${schema}.lease l WHERE l.worker_id = p_worker AND l.n = g.n FOR UPDATE) k;
+        END IF;
         RETURN QUERY
         WITH gone AS (
-            DELETE FROM ${schema}.lease l WHERE l.worker_id = p_worker AND l.n = ANY (p_leases) RETURNING l.n
+            -- One probe for each: before version 17, ANY may read all leases of the worker, dead ones too.
+            DELETE FROM ${schema}.lease l
+            WHERE l.worker_id = p_worker AND l.ctid = ANY (ARRAY(
+                SELECT h.ctid FROM unnest(p_leases) AS g (n)
+                CROSS JOIN LATERAL (
+                    SELECT o.ctid FROM ${schema}.lease o WHERE o.worker_id = p_worker AND o.n = g.n LIMIT 1) h))
+            RETURNING l.n
         )
         SELECT g.n, NULL::bigint FROM unnest(p_leases) AS g (n) WHERE g.n NOT IN (SELECT o.n FROM gone o);
     END IF;

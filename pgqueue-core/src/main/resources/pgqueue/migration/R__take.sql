@@ -13,27 +13,35 @@ SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM 1 FROM ${schema}.lease l WHERE l.worker_id = p_worker AND l.n = ANY (p_leases) ORDER BY l.n FOR UPDATE;
+    -- Leases are looked up one by one, behind an OFFSET that keeps the planner from joining: a hash join, and before version 17
+    -- ANY with an order, would read all leases of the worker.
+    PERFORM 1 FROM (SELECT DISTINCT x.n FROM unnest(p_leases) AS x (n) ORDER BY x.n) o
+    CROSS JOIN LATERAL (SELECT 1 FROM ${schema}.lease l WHERE l.worker_id = p_worker AND l.n = o.n FOR UPDATE) k;
     RETURN QUERY
     SELECT l.n, x.id, x.xid, l.subscription_id, l.queue_id, l.lane
-    FROM ${schema}.lease l
+    FROM (SELECT DISTINCT u.n FROM unnest(p_leases) AS u (n)) o
+    CROSS JOIN LATERAL (SELECT * FROM ${schema}.lease k WHERE k.worker_id = p_worker AND k.n = o.n OFFSET 0) l
     CROSS JOIN LATERAL unnest(l.xids, l.ids) AS x (xid, id)
-    WHERE l.worker_id = p_worker AND l.n = ANY (p_leases)
-        AND EXISTS (SELECT 1 FROM unnest(p_leases, p_ids) AS g (n, id) WHERE g.n = l.n AND g.id = x.id);
-    WITH rest AS MATERIALIZED (
-        SELECT l.n, array_agg(x.xid) AS xids, array_agg(x.id) AS ids
-        FROM ${schema}.lease l
-        CROSS JOIN LATERAL unnest(l.xids, l.ids) AS x (xid, id)
-        WHERE l.worker_id = p_worker AND l.n = ANY (p_leases)
-            AND NOT EXISTS (SELECT 1 FROM unnest(p_leases, p_ids) AS g (n, id) WHERE g.n = l.n AND g.id = x.id)
-        GROUP BY l.n
+    WHERE EXISTS (SELECT 1 FROM unnest(p_leases, p_ids) AS g (n, id) WHERE g.n = l.n AND g.id = x.id);
+    -- They are locked, so that they stay where they are.
+    WITH held AS MATERIALIZED (
+        SELECT l.place, l.n, l.xids, l.ids
+        FROM (SELECT DISTINCT u.n FROM unnest(p_leases) AS u (n)) o
+        CROSS JOIN LATERAL (
+            SELECT k.ctid AS place, k.n, k.xids, k.ids FROM ${schema}.lease k
+            WHERE k.worker_id = p_worker AND k.n = o.n OFFSET 0) l
+    ), rest AS MATERIALIZED (
+        SELECT h.place, array_agg(x.xid) AS xids, array_agg(x.id) AS ids
+        FROM held h
+        CROSS JOIN LATERAL unnest(h.xids, h.ids) AS x (xid, id)
+        WHERE NOT EXISTS (SELECT 1 FROM unnest(p_leases, p_ids) AS g (n, id) WHERE g.n = h.n AND g.id = x.id)
+        GROUP BY h.place
     ), shrunk AS (
-        UPDATE ${schema}.lease l SET xids = r.xids, ids = r.ids FROM rest r
-        -- ANY, because otherwise the hash join would read all leases of the worker.
-        WHERE l.worker_id = p_worker AND l.n = ANY (p_leases) AND l.n = r.n
+        UPDATE ${schema}.lease l SET (xids, ids) = (SELECT r.xids, r.ids FROM rest r WHERE r.place = l.ctid)
+        WHERE l.ctid = ANY (ARRAY(SELECT r.place FROM rest r))
     )
     DELETE FROM ${schema}.lease l
-    WHERE l.worker_id = p_worker AND l.n = ANY (p_leases) AND l.n NOT IN (SELECT r.n FROM rest r);
+    WHERE l.ctid = ANY (ARRAY(SELECT h.place FROM held h WHERE NOT EXISTS (SELECT 1 FROM rest r WHERE r.place = h.place)));
 END
 $$;
 

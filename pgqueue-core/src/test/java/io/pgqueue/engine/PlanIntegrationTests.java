@@ -24,8 +24,8 @@ class PlanIntegrationTests {
 	private static final Pattern READS_ALL = Pattern
 		.compile("Seq Scan on (message|lease|cursor|retry|dead_letter|pulled|scheduled)|Bitmap Heap Scan on message");
 
-	private static final Pattern READS_OTHER_LETTERS = Pattern
-		.compile("on dead_letter[^\\n]*\\n\\s*(Index Cond: [^\\n]*\\n\\s*)?Filter:");
+	private static final Pattern READS_OTHER_ROWS = Pattern
+		.compile("on dead_letter[^\\n]*\\n\\s*(Index Cond: [^\\n]*\\n\\s*)?Filter:|Filter: \\(n = ANY");
 
 	private static final Pattern SORTS_THE_LOG = Pattern
 		.compile("Sort  [^\\n]*\\n\\s*Sort Key:[^\\n]*\\n\\s*->  (Append|[A-Z][^\\n]* on message)");
@@ -152,7 +152,8 @@ class PlanIntegrationTests {
 		this.engine.jdbc().sql("UPDATE pgqueue.worker SET dead_at = NULL").update();
 		plans.addAll(plansOfPulls());
 		plans.addAll(explain(claim()));
-		assertThat(plans).anyMatch((plan) -> plan.contains("message_0_pkey"));
+		assertThat(plans).anyMatch((plan) -> plan.contains("message_0_pkey"))
+			.noneMatch((plan) -> READS_OTHER_ROWS.matcher(plan).find());
 		return plans;
 	}
 
@@ -172,8 +173,7 @@ class PlanIntegrationTests {
 		plans.addAll(explain("expire_dead_letters(0, '-infinity', 1, 100)"));
 		assertThat(plans).anyMatch((plan) -> plan.contains("dead_letter_recent"))
 			.anyMatch((plan) -> plan.contains("dead_letter_error"))
-			.anyMatch((plan) -> plan.contains("dead_letter_pkey"))
-			.noneMatch((plan) -> READS_OTHER_LETTERS.matcher(plan).find());
+			.anyMatch((plan) -> plan.contains("dead_letter_pkey"));
 		return plans;
 	}
 
