@@ -1,6 +1,7 @@
 package io.pgqueue.wakeup;
 
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -46,9 +47,16 @@ public final class NotificationListener {
 	 */
 	private static final Duration PACE = Duration.ofMillis(2);
 
+	private static final int MOST_SESSIONS = 100;
+
 	private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(10);
 
 	private static final String FAILURE = "Notifications cannot be received, so that queues are polled";
+
+	private static final String REFUSED_BY_STANDBY = "25006";
+
+	private static final String STANDBY = "This process is connected to a standby, which is read-only and knows no"
+			+ " notifications: set pgqueue.direct.url to the primary, or add targetServerType=primary to the URL";
 
 	private static final Duration STOP_LIMIT = Duration.ofSeconds(2);
 
@@ -78,6 +86,11 @@ public final class NotificationListener {
 	private State reported = State.STOPPED;
 
 	private boolean heardItself;
+
+	/**
+	 * Process id of the session of the server that listens.
+	 */
+	private int session;
 
 	/**
 	 * Creates a listener that is not yet running.
@@ -183,12 +196,35 @@ public final class NotificationListener {
 
 	private void listen(Connection open) throws SQLException {
 		open.setAutoCommit(true);
-		try (Statement statement = open.createStatement()) {
-			// Refused in recovery, so that this connection never belongs to a standby.
-			statement.execute("LISTEN \"" + this.channel.replace("\"", "\"\"") + "\"");
+		open.setNetworkTimeout(Runnable::run, SILENCE_MILLIS);
+		try {
+			this.session = execute(open, "LISTEN");
+		}
+		catch (SQLException ex) {
+			throw REFUSED_BY_STANDBY.equals(ex.getSQLState()) ? new SQLException(STANDBY, ex.getSQLState(), ex) : ex;
 		}
 		// What was committed before is found by looking, what comes later is heard.
 		this.wakeUps.wakeAll();
+	}
+
+	/**
+	 * Has nobody listen in vain: a pooler logs each notification that it can give to
+	 * nobody. It has many sessions, so that the one that listens may take some tries.
+	 */
+	private void unlisten(Connection open) throws SQLException {
+		for (int i = 0; i < MOST_SESSIONS && isRunning() && execute(open, "UNLISTEN") != this.session; i++) {
+			this.stop.await(PACE);
+		}
+	}
+
+	private int execute(Connection open, String command) throws SQLException {
+		try (Statement statement = open.createStatement()) {
+			statement.execute("SELECT pg_backend_pid();" + command + " \"" + this.channel.replace("\"", "\"\"") + "\"");
+			try (ResultSet session = statement.getResultSet()) {
+				session.next();
+				return session.getInt(1);
+			}
+		}
 	}
 
 	private void follow(Connection open) throws SQLException {
@@ -212,6 +248,9 @@ public final class NotificationListener {
 	 * Sends a notification to this process.
 	 */
 	private void test(Connection open) throws SQLException {
+		if (this.state == State.SILENT) {
+			listen(open);
+		}
 		this.heardItself = false;
 		this.echo.accept(this.process);
 		long deadline = System.nanoTime() + ECHO_LIMIT.toNanos();
@@ -231,12 +270,14 @@ public final class NotificationListener {
 			this.wakeUps.outages().worked(FAILURE);
 		}
 		else if (isRunning()) {
+			unlisten(open);
 			this.state = State.SILENT;
 			if (this.reported != State.SILENT) {
 				this.reported = State.SILENT;
 				logger.warn("Notifications do not arrive, so that queues are polled: probably there is a pooler in"
-						+ " transaction mode, such as PgBouncer, between this process and the server."
-						+ " Set pgqueue.direct.url to an address without it");
+						+ " transaction mode, such as PgBouncer, between this process and the server:"
+						+ " set pgqueue.direct.url to an address without it. If that is set, it may lead to another"
+						+ " database than the DataSource");
 			}
 			this.wakeUps.outages().worked(FAILURE);
 		}
