@@ -7,6 +7,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Savepoint;
 import java.sql.Statement;
+import java.time.Duration;
 
 import javax.sql.DataSource;
 
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 import org.springframework.dao.CannotAcquireLockException;
 import org.springframework.dao.DataAccessException;
 import org.springframework.dao.QueryTimeoutException;
+import org.springframework.dao.TransientDataAccessResourceException;
 import org.springframework.jdbc.UncategorizedSQLException;
 import org.springframework.jdbc.datasource.ConnectionHolder;
 import org.springframework.jdbc.datasource.DataSourceUtils;
@@ -40,7 +42,9 @@ public final class Database {
 	 * How long an own statement waits for an answer: a connection whose other end has
 	 * vanished reports no error.
 	 */
-	private static final int LIMIT_MILLIS = 60_000;
+	private static final Duration LIMIT = Duration.ofMinutes(1);
+
+	private static final String READ_ONLY = "25006";
 
 	private static final String LOCK_NOT_AVAILABLE = "55P03";
 
@@ -54,6 +58,8 @@ public final class Database {
 
 	private final SQLExceptionTranslator translator = new SQLExceptionSubclassTranslator();
 
+	private final int limitMillis;
+
 	private volatile boolean explicitIsolation;
 
 	/**
@@ -62,9 +68,14 @@ public final class Database {
 	 * @param schema name of the schema, unquoted
 	 */
 	public Database(DataSource dataSource, String schema) {
+		this(dataSource, schema, LIMIT);
+	}
+
+	Database(DataSource dataSource, String schema, Duration limit) {
 		this.dataSource = (dataSource instanceof TransactionAwareDataSourceProxy proxy
 				&& proxy.getTargetDataSource() != null) ? proxy.getTargetDataSource() : dataSource;
 		this.schema = quote(schema);
+		this.limitMillis = (int) limit.toMillis();
 	}
 
 	/**
@@ -198,6 +209,13 @@ public final class Database {
 			try {
 				return alone(connection, sql, parameters, reader);
 			}
+			catch (SQLException ex) {
+				if (READ_ONLY.equals(ex.getSQLState())) {
+					limited = false;
+					discard(connection, ex);
+				}
+				throw ex;
+			}
 			finally {
 				if (limited && !connection.isClosed()) {
 					connection.setNetworkTimeout(Runnable::run, before);
@@ -210,14 +228,27 @@ public final class Database {
 	}
 
 	/**
+	 * Has a pool let go of a connection to a server that is a standby by now, which it
+	 * would hand out for as long as it lasts. The next one may lead to the primary.
+	 */
+	private static void discard(Connection connection, SQLException failure) {
+		try {
+			connection.abort(Runnable::run);
+		}
+		catch (SQLException ex) {
+			failure.addSuppressed(ex);
+		}
+	}
+
+	/**
 	 * Limits how long statements of a connection wait for an answer.
 	 * @return whether that was needed
 	 */
 	boolean limit(Connection connection) throws SQLException {
 		int before = connection.getNetworkTimeout();
-		boolean unlimited = before <= 0 || before > LIMIT_MILLIS;
+		boolean unlimited = before <= 0 || before > this.limitMillis;
 		if (unlimited) {
-			connection.setNetworkTimeout(Runnable::run, LIMIT_MILLIS);
+			connection.setNetworkTimeout(Runnable::run, this.limitMillis);
 		}
 		return unlimited;
 	}
@@ -248,6 +279,13 @@ public final class Database {
 		}
 		if (QUERY_CANCELED.equals(ex.getSQLState())) {
 			return new QueryTimeoutException("pgqueue: the server has cancelled the statement: " + ex.getMessage(), ex);
+		}
+		if (READ_ONLY.equals(ex.getSQLState())) {
+			return new TransientDataAccessResourceException(
+					"pgqueue: the server refuses to write: unless the transaction"
+							+ " is read-only, it is probably a standby; lead the URL to the primary, or add"
+							+ " targetServerType=primary to it: " + ex.getMessage(),
+					ex);
 		}
 		DataAccessException translated = this.translator.translate("pgqueue", sql, ex);
 		return (translated != null) ? translated : new UncategorizedSQLException("pgqueue", sql, ex);

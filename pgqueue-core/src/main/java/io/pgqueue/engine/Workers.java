@@ -63,9 +63,11 @@ public final class Workers implements AutoCloseable {
 	 * Creates an access to the workers.
 	 * @param direct opens a new connection at each call
 	 * @param schema name of the schema, unquoted
+	 * @param limit how long a statement waits for an answer, before a new connection is
+	 * opened: less than the others need to take this process for dead
 	 */
-	public Workers(DataSource direct, String schema) {
-		Database database = new Database(direct, schema);
+	public Workers(DataSource direct, String schema, Duration limit) {
+		Database database = new Database(direct, schema, limit);
 		this.connection = new OwnConnection(direct, database);
 		this.register = database.function("register_worker(?)");
 		this.succeed = database.function("succeed(?)");

@@ -72,6 +72,7 @@ public final class SchemaMigrator {
 	public void migrate() {
 		try (Connection connection = this.dataSource.getConnection()) {
 			requireSupportedServer(connection);
+			requirePrimary(connection);
 			connection.setAutoCommit(false);
 			try {
 				lock(connection);
@@ -177,6 +178,17 @@ public final class SchemaMigrator {
 					throw new SchemaException("Schema \"" + this.schema + "\" lacks function " + missing.getString(1)
 							+ ". Start an application of this release with pgqueue.migration.enabled=true, or apply the SQL files in pgqueue/migration of pgqueue-core yourself");
 				}
+			}
+		}
+	}
+
+	private static void requirePrimary(Connection connection) throws SQLException {
+		try (Statement statement = connection.createStatement();
+				ResultSet recovery = statement.executeQuery("SELECT pg_is_in_recovery()")) {
+			recovery.next();
+			if (recovery.getBoolean(1)) {
+				throw new SchemaException("The server is a standby, which is read-only: lead the URL to the primary,"
+						+ " or add targetServerType=primary to it");
 			}
 		}
 	}

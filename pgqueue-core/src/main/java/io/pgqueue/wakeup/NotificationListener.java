@@ -47,7 +47,7 @@ public final class NotificationListener {
 	 */
 	private static final Duration PACE = Duration.ofMillis(2);
 
-	private static final int MOST_SESSIONS = 100;
+	private static final int MOST_TRIES = 20;
 
 	private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(10);
 
@@ -88,7 +88,7 @@ public final class NotificationListener {
 	private boolean heardItself;
 
 	/**
-	 * Process id of the session of the server that listens.
+	 * Process id of the session of the server that listens; 0 if none does.
 	 */
 	private int session;
 
@@ -209,11 +209,17 @@ public final class NotificationListener {
 
 	/**
 	 * Has nobody listen in vain: a pooler logs each notification that it can give to
-	 * nobody. It has many sessions, so that the one that listens may take some tries.
+	 * nobody. It has many sessions, so that meeting the one that listens may take some
+	 * tries, and be given up.
 	 */
 	private void unlisten(Connection open) throws SQLException {
-		for (int i = 0; i < MOST_SESSIONS && isRunning() && execute(open, "UNLISTEN") != this.session; i++) {
-			this.stop.await(PACE);
+		for (int i = 0; i < MOST_TRIES && this.session != 0 && isRunning(); i++) {
+			if (execute(open, "UNLISTEN") == this.session) {
+				this.session = 0;
+			}
+			else {
+				this.stop.await(PACE);
+			}
 		}
 	}
 
@@ -248,7 +254,7 @@ public final class NotificationListener {
 	 * Sends a notification to this process.
 	 */
 	private void test(Connection open) throws SQLException {
-		if (this.state == State.SILENT) {
+		if (this.session == 0) {
 			listen(open);
 		}
 		this.heardItself = false;
@@ -276,8 +282,8 @@ public final class NotificationListener {
 				this.reported = State.SILENT;
 				logger.warn("Notifications do not arrive, so that queues are polled: probably there is a pooler in"
 						+ " transaction mode, such as PgBouncer, between this process and the server:"
-						+ " set pgqueue.direct.url to an address without it. If that is set, it may lead to another"
-						+ " database than the DataSource");
+						+ " set pgqueue.direct.url to an address without it, or pgqueue.notify.enabled=false. If it is"
+						+ " set, it may lead to another database than the DataSource");
 			}
 			this.wakeUps.outages().worked(FAILURE);
 		}

@@ -28,6 +28,11 @@ public final class QueueWorker {
 
 	private static final Duration SHORTEST_TIMEOUT = Duration.ofSeconds(1);
 
+	/**
+	 * Least time to wait for an answer of the server.
+	 */
+	private static final Duration SHORTEST_LIMIT = Duration.ofSeconds(2);
+
 	private static final Duration IDLE_HEARTBEAT = Duration.ofMinutes(1);
 
 	private static final Duration STOP_LIMIT = Duration.ofSeconds(3);
@@ -56,6 +61,8 @@ public final class QueueWorker {
 	private final Lookout lookout;
 
 	private final Recovery recovery;
+
+	private final Duration limit;
 
 	private final @Nullable DeadLetterExpiry expiry;
 
@@ -101,6 +108,7 @@ public final class QueueWorker {
 		this.heartbeat = heartbeat;
 		this.lookout = new Lookout(wakeUps, heartbeat);
 		this.recovery = new Recovery(new DeathWatch(timeout, heartbeat.multipliedBy(2)), wakeUps);
+		this.limit = (heartbeat.compareTo(SHORTEST_LIMIT) > 0) ? heartbeat : SHORTEST_LIMIT;
 		this.expiry = DeadLetterExpiry.of(deadLetterRetention, heartbeat.dividedBy(4));
 		this.wakeUps = wakeUps;
 		this.wakeUp = wakeUps.worker();
@@ -214,7 +222,7 @@ public final class QueueWorker {
 	}
 
 	private void run() {
-		try (Workers workers = new Workers(this.direct, this.schema)) {
+		try (Workers workers = new Workers(this.direct, this.schema, this.limit)) {
 			long lastBeat = 0;
 			int failures = 0;
 			while (this.running) {

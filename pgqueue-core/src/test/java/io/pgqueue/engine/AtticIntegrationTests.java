@@ -1,5 +1,6 @@
 package io.pgqueue.engine;
 
+import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -105,7 +106,7 @@ class AtticIntegrationTests {
 		long[] ids = this.engine.send(2);
 		claim(10);
 		this.engine.declareDead(this.engine.worker);
-		Workers workers = new Workers(this.waiting.dataSource(), this.engine.schema);
+		Workers workers = new Workers(this.waiting.dataSource(), this.engine.schema, Duration.ofMinutes(1));
 		assertThat(whileMoving(this.database, () -> workers.recover(this.engine.worker))).isEqualTo(2);
 		assertThat(this.engine.retried()).containsExactly(ids[0], ids[1]);
 	}

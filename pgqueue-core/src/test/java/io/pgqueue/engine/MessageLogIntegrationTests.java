@@ -1,5 +1,6 @@
 package io.pgqueue.engine;
 
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -126,7 +127,8 @@ class MessageLogIntegrationTests {
 		restricted.leases.settle(restricted.worker, List.of(), List.of(new Leases.Held(lease, ids[0])), List.of());
 		restricted.leases.retry(restricted.worker, List.of(TestEngine.failure(lease, ids[1], 0, true)));
 		restricted.leases.bury(restricted.worker, List.of(TestEngine.failure(lease, ids[2], 0, true)));
-		try (Workers workers = new Workers(this.database.directDataSource(user), TestDatabase.SCHEMA)) {
+		try (Workers workers = new Workers(this.database.directDataSource(user), TestDatabase.SCHEMA,
+				Duration.ofMinutes(1))) {
 			long worker = workers.register("restricted");
 			assertThat(workers.beat(worker)).isTrue();
 			assertThat(workers.reconcile(restricted.worker, 1, lease, new long[0])).isOne();

@@ -1,5 +1,6 @@
 package io.pgqueue.engine;
 
+import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
@@ -255,7 +256,7 @@ class RecoverIntegrationTests {
 		try (Session beating = Session.begin(this.database);
 				Session observer = new Session(this.database.directDataSource())) {
 			beating.execute("SELECT pgqueue.beat(" + this.engine.worker + ")");
-			Workers watching = new Workers(observer.dataSource(), this.engine.schema);
+			Workers watching = new Workers(observer.dataSource(), this.engine.schema, Duration.ofMinutes(1));
 			CompletableFuture<Boolean> declared = observer.blocked(this.database, () -> watching.declareDead(seen));
 			beating.commit();
 			assertThat(declared.get(10, TimeUnit.SECONDS)).isFalse();

@@ -1,6 +1,7 @@
 package io.pgqueue.engine;
 
 import java.sql.SQLException;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
@@ -139,7 +140,7 @@ final class TestEngine {
 	}
 
 	Workers workers() {
-		return new Workers(this.testDatabase.directDataSource(), this.schema);
+		return new Workers(this.testDatabase.directDataSource(), this.schema, Duration.ofMinutes(1));
 	}
 
 	/**

@@ -1,5 +1,6 @@
 package io.pgqueue.listener;
 
+import java.io.IOException;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -14,6 +15,7 @@ import ch.qos.logback.classic.Level;
 import io.pgqueue.QueueMessage;
 import io.pgqueue.RetryPolicy;
 import io.pgqueue.test.Await;
+import io.pgqueue.test.FaultProxy;
 import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.TestDatabase;
 import org.junit.jupiter.api.AfterEach;
@@ -113,6 +115,35 @@ class DeadWorkersIntegrationTests {
 		}
 		assertThat(this.handled.values()).containsExactly(List.of(1));
 		assertThat(blocked).hasValue(1);
+	}
+
+	@Test
+	void aProcessWhoseSignsOfLifeTheNetworkSwallowsGivesThemAnotherWay() throws IOException {
+		Duration timeout = Duration.ofSeconds(8);
+		AtomicInteger begun = new AtomicInteger();
+		try (FaultProxy network = new FaultProxy(this.database);
+				TestApplication cutOff = TestApplication.builder(this.database)
+					.direct(network.dataSource())
+					.timeout(timeout)
+					.build();
+				TestApplication other = TestApplication.builder(this.database).timeout(timeout).build()) {
+			cutOff.handle(options().build(), (message) -> {
+				begun.incrementAndGet();
+				this.gate.await();
+				handle(message);
+			}).start();
+			cutOff.queues().send(this.queue, "takes long");
+			Await.until("it is being handled", () -> begun.get() == 1);
+			other.handle(options().build(), this::handle).start();
+			network.swallow();
+			int before = network.opened();
+			Await.until("there is another connection", () -> network.opened() > before);
+			long last = beats();
+			Await.until("the worker has given another sign of life", () -> beats() != last);
+			this.gate.countDown();
+			Await.until("it was handled", () -> this.handled.size() == 1);
+		}
+		assertThat(this.handled.values()).containsExactly(List.of(1));
 	}
 
 	@Test

@@ -5,6 +5,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 
+import javax.sql.DataSource;
+
 import ch.qos.logback.classic.Level;
 import com.zaxxer.hikari.HikariDataSource;
 import io.pgqueue.engine.EngineFunctions;
@@ -19,6 +21,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
+import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.jdbc.datasource.DriverManagerDataSource;
 import org.springframework.jdbc.support.JdbcTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -58,7 +61,7 @@ class PgBouncerIntegrationTests {
 	}
 
 	@Test
-	void behindAPoolerEverythingWorksByPollingWithOneWarning() throws IOException {
+	void behindAPoolerEverythingWorksByPollingWithOneWarning() {
 		new SchemaMigrator(this.pool, TestDatabase.SCHEMA, EngineFunctions.SIGNATURES, SchemaMigrator.LOCATION)
 			.migrate();
 		try (CapturedLog log = new CapturedLog();
@@ -91,8 +94,32 @@ class PgBouncerIntegrationTests {
 				.asString()
 				.contains("PgBouncer")
 				.contains("pgqueue.direct.url");
-			assertThat(this.pooler.output()).as("notifications for nobody").doesNotContain("not linked");
 		}
+	}
+
+	@Test
+	void aSessionOfAPoolerIsNotLeftListening() throws IOException {
+		this.database.migrate();
+		try (PgBouncer single = new PgBouncer(this.database, 1)) {
+			DataSource direct = new DriverManagerDataSource(single.jdbcUrl(), this.database.username(),
+					this.database.password());
+			try (TestApplication application = TestApplication.builder(this.database)
+				.direct(direct)
+				.notifications()
+				.build()) {
+				listen(application);
+				Await.until("it listens", () -> listening(direct));
+				Await.until("nothing was heard", () -> application.notifications() == State.SILENT);
+				assertThat(listening(direct)).isFalse();
+			}
+		}
+	}
+
+	private static boolean listening(DataSource dataSource) {
+		return JdbcClient.create(dataSource)
+			.sql("SELECT EXISTS (SELECT FROM pg_listening_channels())")
+			.query(Boolean.class)
+			.single();
 	}
 
 	private String listen(TestApplication application) {

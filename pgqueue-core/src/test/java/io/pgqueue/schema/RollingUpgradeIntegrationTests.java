@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
@@ -205,7 +206,7 @@ class RollingUpgradeIntegrationTests {
 	private List<Long> claim() {
 		Database access = new Database(this.database.dataSource(), this.schema);
 		DeclaredQueue queue = new Queues(access).declare("orders");
-		try (Workers workers = new Workers(this.database.directDataSource(), this.schema)) {
+		try (Workers workers = new Workers(this.database.directDataSource(), this.schema, Duration.ofMinutes(1))) {
 			long worker = workers.register("test");
 			return new Leases(access)
 				.claim(new ClaimRequest(worker, 1, queue.queueId(), queue.subscriptionId(), 10, 1000,

@@ -30,6 +30,15 @@ public final class PgBouncer implements AutoCloseable {
 	private final Process process;
 
 	public PgBouncer(TestDatabase database) throws IOException {
+		this(database, 20);
+	}
+
+	/**
+	 * Starts a pooler.
+	 * @param database the database behind it
+	 * @param sessions how many sessions its clients share
+	 */
+	public PgBouncer(TestDatabase database, int sessions) throws IOException {
 		Path program = SystemProgram.find("pgbouncer");
 		this.database = database;
 		this.target = URI.create(database.jdbcUrl().substring("jdbc:".length()));
@@ -50,9 +59,9 @@ public final class PgBouncer implements AutoCloseable {
 				auth_file = %s
 				pool_mode = transaction
 				max_client_conn = 200
-				default_pool_size = 20
+				default_pool_size = %s
 				ignore_startup_parameters = extra_float_digits
-				""".formatted(this.target.getHost(), this.target.getPort(), this.port, users));
+				""".formatted(this.target.getHost(), this.target.getPort(), this.port, users, sessions));
 		List<String> command = new ArrayList<>(List.of(program.toString()));
 		if (System.getProperty("user.name").equals("root")) {
 			command.addAll(List.of("-u", "nobody"));
@@ -81,13 +90,6 @@ public final class PgBouncer implements AutoCloseable {
 		String url = this.database.jdbcUrl()
 			.replace(this.target.getHost() + ":" + this.target.getPort(), "127.0.0.1:" + this.port);
 		return url + (url.contains("?") ? "&" : "?") + "prepareThreshold=0";
-	}
-
-	/**
-	 * Returns what the pooler has written.
-	 */
-	public String output() throws IOException {
-		return Files.readString(this.directory.resolve("output.txt"));
 	}
 
 	@Override

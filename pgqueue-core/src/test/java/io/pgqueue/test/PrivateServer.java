@@ -1,9 +1,12 @@
 package io.pgqueue.test;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -17,7 +20,8 @@ import org.springframework.util.FileSystemUtils;
 
 /**
  * A server of its own for a test that kills it, from the embedded binaries, durable like
- * one in production: fsync and synchronous_commit are on. Close it at the end.
+ * one in production: fsync and synchronous_commit are on. It may have a standby. Close it
+ * at the end.
  */
 public final class PrivateServer implements AutoCloseable {
 
@@ -25,9 +29,11 @@ public final class PrivateServer implements AutoCloseable {
 
 	private final Path directory;
 
+	private final int port;
+
 	private final PostgresServer access;
 
-	private final EmbeddedPostgres running;
+	private final Closeable running;
 
 	private PrivateServer(Map<String, String> settings) throws IOException {
 		Map<String, String> all = new LinkedHashMap<>(PostgresServer.SETTINGS);
@@ -38,11 +44,25 @@ public final class PrivateServer implements AutoCloseable {
 		all.putAll(settings);
 		this.directory = Files.createTempDirectory("pgqueue-server");
 		EmbeddedPostgres.Builder builder = EmbeddedPostgres.builder()
-			.setDataDirectory(this.directory.resolve("data"))
+			.setDataDirectory(data())
 			.setCleanDataDirectory(false);
 		all.forEach(builder::setServerConfig);
-		this.running = builder.start();
-		this.access = PostgresServer.at(PostgresServer.url(this.running.getPort()));
+		EmbeddedPostgres started = builder.start();
+		this.running = started;
+		this.port = started.getPort();
+		this.access = PostgresServer.at(PostgresServer.url(this.port));
+	}
+
+	/**
+	 * Creates the access to a standby that does not run yet.
+	 */
+	private PrivateServer(Path directory) throws IOException {
+		this.directory = directory;
+		try (ServerSocket free = new ServerSocket(0)) {
+			this.port = free.getLocalPort();
+		}
+		this.running = () -> control("-m", "immediate", "stop");
+		this.access = PostgresServer.at(PostgresServer.url(this.port));
 	}
 
 	/**
@@ -65,6 +85,28 @@ public final class PrivateServer implements AutoCloseable {
 	 */
 	public TestDatabase createDatabase() {
 		return this.access.createDatabase();
+	}
+
+	/**
+	 * Returns a database of this server's primary, or standby, as this server has it.
+	 * @param database the database there
+	 * @return the database here
+	 */
+	public TestDatabase same(TestDatabase database) {
+		return new TestDatabase(this.access, database.name());
+	}
+
+	/**
+	 * Returns a database as an application sees it that knows both addresses and wants
+	 * the primary.
+	 * @param database the database on this server
+	 * @param standby the other server
+	 * @return the same database, on whichever server is the primary
+	 */
+	public TestDatabase onPrimary(TestDatabase database, PrivateServer standby) {
+		return new TestDatabase(PostgresServer.at(PostgresServer.url(this.port)
+			.replace("localhost:" + this.port, "localhost:" + this.port + ",localhost:" + standby.port)
+				+ "&targetServerType=primary"), database.name());
 	}
 
 	/**
@@ -103,40 +145,108 @@ public final class PrivateServer implements AutoCloseable {
 	 * the same settings.
 	 */
 	public void restart() {
-		Path data = this.directory.resolve("data");
+		launch(options());
+		awaitReady();
+	}
+
+	/**
+	 * Makes a standby, which every commit waits for from now on. For that, this server is
+	 * killed and started again.
+	 * @return the standby, to be closed before this server
+	 */
+	public PrivateServer startStandby() {
+		killPostmaster();
 		try {
-			// The server's program and the options it ran with, quoted for a shell.
-			String[] words = Files.readString(data.resolve("postmaster.opts")).strip().split("\\s+", 2);
-			// It names a process that has ended, but perhaps was not yet cleaned away.
-			Files.deleteIfExists(data.resolve("postmaster.pid"));
-			List<String> command = new ArrayList<>();
-			if (System.getProperty("user.name").equals("root")) {
-				// PostgreSQL refuses to run as root; in a user namespace it sees somebody
-				// else.
-				command.addAll(List.of("unshare", "-U"));
-			}
-			command.addAll(List.of(Path.of(words[0]).resolveSibling("pg_ctl").toString(), "-D", data.toString(), "-o",
-					words[1], "-w", "-l", this.directory.resolve("log").toString(), "start"));
-			Process process = new ProcessBuilder(command).redirectErrorStream(true)
-				.redirectOutput(this.directory.resolve("pg_ctl.log").toFile())
-				.start();
-			if (!process.waitFor(LIMIT.toSeconds(), TimeUnit.SECONDS) || process.exitValue() != 0) {
-				throw new IllegalStateException(
-						"The server did not start again: " + Files.readString(this.directory.resolve("pg_ctl.log")));
-			}
+			PrivateServer standby = new PrivateServer(Files.createTempDirectory("pgqueue-standby"));
+			FileSystemUtils.copyRecursively(data(), standby.data());
+			Files.setPosixFilePermissions(standby.data(), PosixFilePermissions.fromString("rwx------"));
+			Files.createFile(standby.data().resolve("standby.signal"));
+			Files.writeString(standby.data().resolve("postgresql.auto.conf"),
+					"primary_conninfo = 'host=localhost port=" + this.port + " user=postgres'\n");
+			restart();
+			standby.launch(options().replace(data().toString(), standby.data().toString())
+				.replace("\"" + this.port + "\"", "\"" + standby.port + "\""));
+			this.access.admin().sql("ALTER SYSTEM SET synchronous_standby_names = '*'").update();
+			this.access.admin().sql("SELECT pg_reload_conf()").query(Boolean.class).single();
+			Await.until("commits wait for the standby", LIMIT,
+					() -> this.access.admin()
+						.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+						.query(Integer.class)
+						.single() == 1);
+			return standby;
 		}
 		catch (IOException ex) {
 			throw new UncheckedIOException(ex);
+		}
+	}
+
+	/**
+	 * Makes a standby a primary.
+	 */
+	public void promote() {
+		this.access.admin().sql("SELECT pg_promote()").query(Boolean.class).single();
+		awaitReady();
+	}
+
+	private void launch(String options) {
+		try {
+			// It names a process that has ended, but perhaps was not yet cleaned away.
+			Files.deleteIfExists(data().resolve("postmaster.pid"));
+			control("-o", options, "-w", "-l", this.directory.resolve("log").toString(), "start");
+		}
+		catch (IOException ex) {
+			throw new UncheckedIOException(ex);
+		}
+	}
+
+	/**
+	 * Returns the options that the server was started with, quoted for a shell.
+	 */
+	private String options() {
+		return command()[1];
+	}
+
+	private String[] command() {
+		try {
+			return Files.readString(data().resolve("postmaster.opts")).strip().split("\\s+", 2);
+		}
+		catch (IOException ex) {
+			throw new UncheckedIOException(ex);
+		}
+	}
+
+	private void control(String... arguments) throws IOException {
+		List<String> command = new ArrayList<>();
+		if (System.getProperty("user.name").equals("root")) {
+			// PostgreSQL refuses to run as root; in a user namespace it sees somebody
+			// else.
+			command.addAll(List.of("unshare", "-U"));
+		}
+		command.addAll(List.of(Path.of(command()[0]).resolveSibling("pg_ctl").toString(), "-D", data().toString()));
+		command.addAll(List.of(arguments));
+		Path log = this.directory.resolve("pg_ctl.log");
+		Process process = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
+		try {
+			if (!process.waitFor(LIMIT.toSeconds(), TimeUnit.SECONDS) || process.exitValue() != 0) {
+				throw new IllegalStateException("pg_ctl failed: " + Files.readString(log));
+			}
 		}
 		catch (InterruptedException ex) {
 			Thread.currentThread().interrupt();
 			throw new IllegalStateException(ex);
 		}
-		awaitReady();
+	}
+
+	private Path data() {
+		return this.directory.resolve("data");
 	}
 
 	@Override
 	public void close() {
+		if (!ProcessHandle.of(postmaster()).map(PrivateServer::lives).orElse(false)) {
+			// What was killed cannot be stopped.
+			restart();
+		}
 		try {
 			this.running.close();
 			FileSystemUtils.deleteRecursively(this.directory);
@@ -148,7 +258,7 @@ public final class PrivateServer implements AutoCloseable {
 
 	private long postmaster() {
 		try {
-			return Long.parseLong(Files.readAllLines(this.directory.resolve("data/postmaster.pid")).get(0).strip());
+			return Long.parseLong(Files.readAllLines(data().resolve("postmaster.pid")).get(0).strip());
 		}
 		catch (IOException ex) {
 			throw new UncheckedIOException(ex);
