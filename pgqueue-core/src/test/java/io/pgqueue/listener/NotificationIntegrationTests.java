@@ -1,22 +1,28 @@
 package io.pgqueue.listener;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 
 import ch.qos.logback.classic.Level;
 import io.pgqueue.RetryPolicy;
 import io.pgqueue.test.Await;
+import io.pgqueue.test.FaultProxy;
 import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.TestDatabase;
 import io.pgqueue.wakeup.NotificationListener.State;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.jdbc.support.JdbcTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -129,6 +135,50 @@ class NotificationIntegrationTests {
 		}
 	}
 
+	/**
+	 * Such a connection reports no error, it only says nothing any more.
+	 */
+	@Test
+	void aConnectionThatIsSwallowedByTheNetworkIsReplaced() throws IOException {
+		try (FaultProxy network = new FaultProxy(this.database);
+				TestApplication cutOff = TestApplication.builder(this.database)
+					.direct(network.dataSource())
+					.timeout(Duration.ofSeconds(5))
+					.notifications()
+					.build()) {
+			String other = cutOff.declareQueue();
+			cutOff.handle(TestApplication.options(other).build(), (message) -> this.handled.add(message.payload()));
+			cutOff.start();
+			this.sender.start();
+			Await.until("notifications arrive", () -> cutOff.notifications() == State.ARRIVING);
+			network.swallow();
+			this.sender.queues().send(other, "unheard");
+			Await.until("the silence is noticed", () -> cutOff.notifications() == State.LOST);
+			awaitHandled("unheard");
+			Await.until("notifications arrive again", () -> cutOff.notifications() == State.ARRIVING);
+			this.sender.queues().send(other, "heard");
+			awaitHandled("heard");
+		}
+	}
+
+	@Tag("long")
+	@Test
+	void aConnectionThatIsSwallowedBeforeItListensIsReplaced() throws IOException {
+		try (FaultProxy network = new FaultProxy(this.database);
+				TestApplication cutOff = TestApplication.builder(this.database)
+					.direct(network.dataSource())
+					.notifications()
+					.build()) {
+			String other = cutOff.declareQueue();
+			cutOff.handle(TestApplication.options(other).build(), (message) -> this.handled.add(message.payload()));
+			network.swallowAfter("LISTEN");
+			cutOff.start();
+			Await.until("two have been swallowed", () -> network.swallowed() == 2);
+			network.swallowAfter(null);
+			Await.until("notifications arrive", () -> cutOff.notifications() == State.ARRIVING);
+		}
+	}
+
 	@ParameterizedTest
 	@ValueSource(strings = { "", "nonsense", "/", "//", "x/1,2,none,-7,99999999999999999999", "/,,,", "a/s,c,a",
 			"\u0001/\uD83D\uDE00" })
@@ -141,14 +191,19 @@ class NotificationIntegrationTests {
 		assertThat(this.receiver.notifications()).isEqualTo(State.ARRIVING);
 	}
 
-	@Test
-	void aFloodOfForeignNotificationsCausesABoundedNumberOfLooks() {
-		ObservedDataSource observed = new ObservedDataSource(this.database.dataSource());
-		TestApplication flooded = TestApplication.builder(this.database).pooled(observed).notifications().build();
-		String other = flooded.declareQueue();
-		flooded.handle(TestApplication.options(other).build(), (message) -> this.handled.add(message.payload()));
-		flooded.start();
-		try {
+	@ParameterizedTest
+	@ValueSource(strings = { "queue", "s", "c", "a" })
+	void aFloodOfForeignNotificationsCausesABoundedNumberOfLooks(String sign) {
+		ObservedDataSource pooled = new ObservedDataSource(this.database.dataSource());
+		ObservedDataSource direct = new ObservedDataSource(this.database.directDataSource());
+		try (TestApplication flooded = TestApplication.builder(this.database)
+			.pooled(pooled)
+			.direct(direct)
+			.notifications()
+			.build()) {
+			String other = flooded.declareQueue();
+			flooded.handle(TestApplication.options(other).build(), (message) -> this.handled.add(message.payload()))
+				.start();
 			this.sender.start();
 			Await.until("notifications arrive", () -> flooded.notifications() == State.ARRIVING);
 			int id = this.database.jdbc()
@@ -156,24 +211,21 @@ class NotificationIntegrationTests {
 				.param(other)
 				.query(Integer.class)
 				.single();
-			long before = observed.count("claim(");
+			long before = pooled.count("") + direct.count("");
 			long began = System.nanoTime();
-			this.database.jdbc()
-				.sql("DO $$ BEGIN FOR i IN 1..20000 LOOP PERFORM pg_notify('pgqueue', i || '/' || " + id
-						+ "); END LOOP; END $$")
+			JdbcClient.create(this.database.directDataSource(this.database.createUser()))
+				.sql("DO $$ BEGIN FOR i IN 1..20000 LOOP PERFORM pg_notify('pgqueue', i || '/%s'); COMMIT; END LOOP; END $$"
+					.formatted(sign.equals("queue") ? id : sign))
 				.update();
-			for (int i = 0; i < 500; i++) {
-				notify(i + "/" + id);
-			}
-			this.sender.queues().send(other, "afterwards");
-			awaitHandled("afterwards");
 			long millis = (System.nanoTime() - began) / 1_000_000;
-			assertThat(observed.count("claim(") - before).as("looks in %s ms", millis)
-				.isPositive()
-				.isLessThan(20 + millis / 2);
-		}
-		finally {
-			flooded.close();
+			this.sender.queues().send(other, "after the flood");
+			awaitHandled("after the flood");
+			assertThat(pooled.count("") + direct.count("")).isGreaterThan(before);
+			for (String look : List.of("claim(", "promote(", "holders(")) {
+				assertThat(pooled.count(look) + direct.count(look)).as("%s in %s ms", look, millis)
+					.isLessThan(40 + millis / 2);
+			}
+			assertThat(flooded.notifications()).isEqualTo(State.ARRIVING);
 		}
 	}
 
@@ -190,6 +242,28 @@ class NotificationIntegrationTests {
 		}
 		finally {
 			polling.close();
+		}
+	}
+
+	@Test
+	void whatAProcessCommitsThatDiesBeforeItNotifiesIsFoundWithTheNextLook() throws IOException, InterruptedException {
+		try (TestApplication looking = TestApplication.builder(this.database)
+			.notifications(Duration.ofSeconds(1))
+			.build()) {
+			String other = looking.declareQueue();
+			looking.handle(TestApplication.options(other).build(), (message) -> this.handled.add(message.payload()));
+			looking.start();
+			Await.until("notifications arrive", () -> looking.notifications() == State.ARRIVING);
+			String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+			Process dying = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+					"-XX:TieredStopAtLevel=1", "-cp", classPath, DyingProcess.class.getName(), this.database.jdbcUrl(),
+					this.database.username(), this.database.password(), other, "last words")
+				.inheritIO()
+				.start();
+			assertThat(dying.waitFor(60, TimeUnit.SECONDS)).isTrue();
+			assertThat(dying.exitValue()).isEqualTo(DyingProcess.EXIT);
+			awaitHandled("last words");
+			assertThat(looking.notifications()).isEqualTo(State.ARRIVING);
 		}
 	}
 
