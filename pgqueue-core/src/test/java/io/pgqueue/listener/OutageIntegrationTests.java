@@ -16,6 +16,7 @@ import io.pgqueue.AckMode;
 import io.pgqueue.test.Await;
 import io.pgqueue.test.PrivateServer;
 import io.pgqueue.test.TestDatabase;
+import io.pgqueue.wakeup.NotificationListener.State;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -89,6 +90,8 @@ class OutageIntegrationTests {
 							() -> application.queues().send(queue, "after").created()));
 					Await.until("everything was handled",
 							() -> this.handled.size() >= 2 * queues.size() + 2 * TRANSACTIONS);
+					Await.until("notifications arrive again", Duration.ofSeconds(30),
+							() -> application.notifications() == State.ARRIVING);
 					Await.until("it is said that it works again",
 							() -> log.lines(Level.INFO).stream().anyMatch((line) -> line.contains("again, after")));
 				}
