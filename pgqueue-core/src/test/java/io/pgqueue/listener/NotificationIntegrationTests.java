@@ -221,7 +221,7 @@ class NotificationIntegrationTests {
 			this.sender.queues().send(other, "after the flood");
 			awaitHandled("after the flood");
 			assertThat(pooled.count("") + direct.count("")).isGreaterThan(before);
-			for (String look : List.of("claim(", "promote(", "holders(")) {
+			for (String look : List.of("claim(", "promote(", "look_around(")) {
 				assertThat(pooled.count(look) + direct.count(look)).as("%s in %s ms", look, millis)
 					.isLessThan(40 + millis / 2);
 			}
