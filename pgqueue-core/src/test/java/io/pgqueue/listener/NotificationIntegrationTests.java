@@ -248,6 +248,7 @@ class NotificationIntegrationTests {
 	@Test
 	void whatAProcessCommitsThatDiesBeforeItNotifiesIsFoundWithTheNextLook() throws IOException, InterruptedException {
 		try (TestApplication looking = TestApplication.builder(this.database)
+			.timeout(Duration.ofMinutes(10))
 			.notifications(Duration.ofSeconds(1))
 			.build()) {
 			String other = looking.declareQueue();
