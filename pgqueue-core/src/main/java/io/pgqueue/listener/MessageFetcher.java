@@ -44,6 +44,10 @@ final class MessageFetcher implements Runnable {
 	 */
 	private static final long SUSPECTS_WAIT = 1_000;
 
+	private static final Duration SHORTEST_BACKOFF = Duration.ofMillis(100);
+
+	private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(5);
+
 	private static final Duration REGISTRATION_LIMIT = Duration.ofSeconds(1);
 
 	private final ContainerOptions options;
@@ -296,7 +300,10 @@ final class MessageFetcher implements Runnable {
 	private Duration backoff(Throwable ex) {
 		this.failures++;
 		this.outages.failed(this.failure, ex);
-		long most = Math.min(100L << Math.min(this.failures, 6), 5_000);
+		long most = Math.min(100L << Math.min(this.failures, 6), LONGEST_BACKOFF.toMillis());
+		// Not longer than a poll interval, because nobody may be woken by whoever sends
+		// when all works again.
+		most = Math.min(most, Math.max(this.options.pollInterval().toMillis(), SHORTEST_BACKOFF.toMillis()));
 		return Duration.ofMillis(ThreadLocalRandom.current().nextLong(most / 2, most));
 	}
 

@@ -263,7 +263,7 @@ public final class QueueWorker {
 			current = register(workers);
 			beatAt = now;
 		}
-		else if (current.holds() || now - lastBeat >= IDLE_HEARTBEAT.toNanos()) {
+		else if (isBeatDue(current, now - lastBeat)) {
 			if (!workers.beat(current.worker())) {
 				logger.warn("Worker {} was declared dead: what it held is delivered again. Registering anew",
 						current.worker());
@@ -287,6 +287,14 @@ public final class QueueWorker {
 			this.expiry.run(workers, this.outages);
 		}
 		return beatAt;
+	}
+
+	/**
+	 * Half of the heartbeat, because rounds come a little early, and whoever asks for
+	 * rounds in between makes no sign of life by that.
+	 */
+	private boolean isBeatDue(Incarnation current, long nanosSinceLast) {
+		return nanosSinceLast >= (current.holds() ? this.heartbeat.dividedBy(2) : IDLE_HEARTBEAT).toNanos();
 	}
 
 	private Incarnation register(Workers workers) {
