@@ -1,8 +1,10 @@
 package io.pgqueue.wakeup;
 
 import java.time.Duration;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
@@ -18,9 +20,17 @@ import org.jspecify.annotations.Nullable;
 public final class Notifier {
 
 	/**
-	 * Time between two notifications.
+	 * Least time between two notifications.
 	 */
 	static final Duration PACE = Duration.ofMillis(5);
+
+	private static final Duration LONGEST_PACE = Duration.ofMillis(50);
+
+	/**
+	 * How many times as long as a notification took there is none: where the machine is
+	 * busy, those who send matter more than those who are told.
+	 */
+	private static final int PAUSES = 5;
 
 	/**
 	 * Keeps a notification far below the 8000 bytes that the server allows.
@@ -117,10 +127,16 @@ public final class Notifier {
 	private void run() {
 		while (this.thread == Thread.currentThread()) {
 			this.wakeUp.await(Duration.ofMinutes(1));
-			this.stop.await(send() ? PACE : AFTER_FAILURE);
+			long started = System.nanoTime();
+			this.stop.await(send() ? pause(System.nanoTime() - started) : AFTER_FAILURE);
 		}
 		send();
 		this.outages.ended(FAILURE);
+	}
+
+	private static Duration pause(long nanosTaken) {
+		Duration pause = Duration.ofNanos(nanosTaken).multipliedBy(PAUSES);
+		return Collections.min(List.of(Collections.max(List.of(pause, PACE)), LONGEST_PACE));
 	}
 
 	private boolean send() {

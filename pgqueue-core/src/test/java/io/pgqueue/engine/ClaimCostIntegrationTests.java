@@ -2,6 +2,7 @@ package io.pgqueue.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
 import io.pgqueue.test.PgQueueDatabase;
 import io.pgqueue.test.Session;
@@ -137,6 +138,44 @@ class ClaimCostIntegrationTests {
 		Explained.blocks(session, reconcile.formatted(6_000_000));
 		assertThat(Explained.blocks(session, reconcile.formatted(1))).isGreaterThan(EXPENSIVE);
 		assertThat(Explained.blocks(session, reconcile.formatted(6_000_000))).isLessThan(CHEAP);
+	}
+
+	/**
+	 * As many claims as a million messages need in full batches. Indexes may grow by a
+	 * level; walking over what is dead would add half as much again.
+	 */
+	@Test
+	void underAHeldHorizonBatchesAreClaimedAndAcknowledgedForTheSameBlocks() {
+		assertThat(growthUnderAHeldHorizon(2_000)).isLessThan(1.15);
+	}
+
+	private double growthUnderAHeldHorizon(int claims) {
+		TestEngine engine = TestEngine.of(this.database);
+		Session session = warm(engine);
+		double before = blocksOfBatches(engine, session);
+		begin("REPEATABLE READ").execute("SELECT 1 FROM pgqueue.queue");
+		for (int i = 0; i < claims; i++) {
+			engine.send();
+			session.execute(claimSql(engine));
+			session.execute(settleSql(engine));
+		}
+		return blocksOfBatches(engine, session) / before;
+	}
+
+	/**
+	 * Of the cheapest of several, because now and then one adds a page.
+	 */
+	private double blocksOfBatches(TestEngine engine, Session session) {
+		return IntStream.range(0, 9).mapToLong((i) -> {
+			engine.send(500);
+			long claim = Explained.blocks(session, claimSql(engine).replace(", 10, 1000000,", ", 500, 1000000,"));
+			return claim + Explained.blocks(session, settleSql(engine));
+		}).min().orElseThrow();
+	}
+
+	private String settleSql(TestEngine engine) {
+		return engine.sql("SELECT count(*) FROM $.settle_alone(" + engine.worker + ", ARRAY[" + this.lease
+				+ "], '{}', '{}', '{}', '{}')");
 	}
 
 	/**

@@ -38,12 +38,13 @@ final class Senders implements Workload {
 
 	@Override
 	public Figures run(Cell cell) throws Exception {
-		int messages = Math.max(100, cell.sizes().messages() / 5);
+		// Long, because each connection pays for its first notification.
+		int messages = Math.max(100, cell.sizes().messages() / 2);
 		Samples calls = new Samples();
 		Consumption listening = cell.system().consume((message) -> {
 		});
 		try (listening) {
-			cell.sendOneByOne(cell.sizes().warm() / 5, Mode.SENDING_THREADS, new Samples());
+			cell.sendOneByOne(cell.sizes().warm() / 2, Mode.SENDING_THREADS, new Samples());
 			cell.meter().start();
 			long started = System.nanoTime();
 			int sent = cell.sendOneByOne(messages, Mode.SENDING_THREADS, calls);
