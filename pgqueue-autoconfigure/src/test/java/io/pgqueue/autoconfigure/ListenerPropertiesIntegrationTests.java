@@ -176,7 +176,8 @@ class ListenerPropertiesIntegrationTests {
 	@Test
 	void anIdleQueueIsLookedAtAsRarelyAsConfigured() {
 		this.application.withUserConfiguration(Rare.class)
-			.withPropertyValues("pgqueue.listener.poll-interval=100ms", "pgqueue.queues.rare.poll-interval=1h")
+			.withPropertyValues("pgqueue.notify.enabled=false", "pgqueue.listener.poll-interval=100ms",
+					"pgqueue.queues.rare.poll-interval=1h")
 			.run((context) -> {
 				Rare rare = context.getBean(Rare.class);
 				context.getBean(QueueOperations.class).send("rare", "wakes the listener");
