@@ -11,12 +11,14 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
 BEGIN
-    IF cardinality(p_leases) > 0 THEN
-        IF cardinality(p_leases) > 1 THEN
-            -- In their order: the deletion goes by place.
-            PERFORM 1 FROM unnest(p_leases) AS g (n)
-            CROSS JOIN LATERAL (SELECT 1 FROM ${schema}.lease l WHERE l.worker_id = p_worker AND l.n = g.n FOR UPDATE) k;
+    IF cardinality(p_leases) = 1 THEN
+        IF NOT ${schema}.settle_one(p_worker, p_leases[1]) THEN
+            RETURN QUERY SELECT p_leases[1], NULL::bigint;
         END IF;
+    ELSIF cardinality(p_leases) > 1 THEN
+        -- In their order, and so that they stay where they are: the deletion goes by place.
+        PERFORM 1 FROM unnest(p_leases) AS g (n)
+        CROSS JOIN LATERAL (SELECT 1 FROM ${schema}.lease l WHERE l.worker_id = p_worker AND l.n = g.n FOR UPDATE) k;
         RETURN QUERY
         WITH gone AS (
             -- One probe for each: before version 17, ANY may read all leases of the worker, dead ones too.
